@@ -1,0 +1,22 @@
+"""The one base of all records, and their JSON form."""
+
+from typing import TypeVar
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A frozen record: compared by value, never changed, written to disk as one JSON object."""
+
+
+R = TypeVar("R")
+
+
+def as_json(record: object) -> bytes:
+    """The record as one line of JSON, keys of dicts sorted, so that equal records give equal bytes."""
+    return msgspec.json.encode(record, order="deterministic")
+
+
+def from_json(line: bytes | str, kind: type[R]) -> R:
+    """The record of type `kind` that `line` holds; `msgspec.ValidationError` names the wrong field."""
+    return msgspec.json.decode(line, type=kind)

@@ -1,0 +1,85 @@
+"""What an attempt at a task leaves behind, from one completion up to a judged group."""
+
+from enum import StrEnum
+
+from openhorizon.records.base import Record
+from openhorizon.records.messages import Message, ToolCall
+from openhorizon.records.tasks import Task
+
+
+class Status(StrEnum):
+    """FINISHED: the policy ended it. TRUNCATED: a budget was spent; a valid prefix. ABORTED: something broke."""
+
+    FINISHED = "finished"
+    TRUNCATED = "truncated"
+    ABORTED = "aborted"
+
+
+class Completion(Record):
+    """What an engine wrote in one turn."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()  # () from an engine that works on messages
+    logprobs: tuple[float, ...] = ()  # nats, under the distribution that was sampled from; as long as token_ids
+    finish: str = "stop"  # "stop": end-of-turn token; "length": response budget spent
+    policy: str = ""  # name and revision of who wrote it
+
+
+class Verdict(Record):
+    """What verifiers said. v_t of a step, or the outcome of an attempt."""
+
+    score: float  # in [0, 1]
+    passed: bool
+    parts: dict[str, float] = {}  # one value in [0, 1] per check or rubric
+    why: str = ""  # one line a person can read
+
+
+class ToolResult(Record):
+    """o_t: one tool's return."""
+
+    call: ToolCall | None  # None: the answer to a malformed call
+    text: str  # what the model reads
+    ok: bool = True  # False: the text is an error message
+    sources: tuple[str, ...] = ()  # ids of the graph nodes that were consulted
+
+
+class Turn(Record):
+    """One step (s_t, a_t, o_t, v_t): the tokens it adds, what was written, what came back."""
+
+    context_ids: tuple[int, ...] = ()  # tokens this turn adds before the completion; turn 0: the whole prompt
+    completion: Completion
+    message: Message  # the completion, parsed
+    results: tuple[ToolResult, ...] = ()
+    reply: str = ""  # the (simulated) user's next turn, "" if none
+    verdict: Verdict | None = None  # v_t; None is ⊥: no step-level verifier fired
+    fresh: bool = False  # True: starts a new token segment (context_ids is a whole prompt again)
+
+
+class Trajectory(Record):
+    """One attempt."""
+
+    id: str  # "<task id>@<policy>/<attempt number>"
+    task: str
+    domain: str
+    prompt: tuple[Message, ...]  # system and first user message
+    turns: tuple[Turn, ...]
+    status: Status
+    reason: str = ""  # why it was truncated or aborted
+    answer: str = ""  # final answer as the policy gave it
+    policy: str = ""
+    seed: int = 0
+
+
+class Judged(Record):
+    """An attempt with the outcome verifiers' verdict."""
+
+    trajectory: Trajectory
+    verdict: Verdict
+
+
+class Group(Record):
+    """Several attempts of one policy at one task."""
+
+    task: Task
+    judged: tuple[Judged, ...]
+    aborted: tuple[Trajectory, ...] = ()  # never scored
