@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Size = Literal["mini", "full"]  # mini: short enough for a model of two million parameters; full: for real ones
 
 
-class Order(Record):
+class Order(Record, kw_only=True):
     """What a proposer is asked for."""
 
     split: Split
@@ -40,14 +40,14 @@ class Order(Record):
     size: Size = "mini"
 
 
-class Observation(Record):
+class Observation(Record, kw_only=True):
     """What a tool returns where it consulted nodes of the graph; a tool that did not may return a str."""
 
     text: str
     sources: tuple[str, ...] = ()
 
 
-class Seen(Record):
+class Seen(Record, kw_only=True):
     """What an expert is shown after each of its messages: tool results, or the user's reply."""
 
     results: tuple[ToolResult, ...] = ()

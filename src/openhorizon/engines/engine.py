@@ -5,7 +5,7 @@ from typing import Protocol
 from openhorizon.records import Completion, Message, Record, ToolSchema
 
 
-class Sampling(Record):
+class Sampling(Record, kw_only=True):
     """How tokens are drawn. The defaults are the paper's evaluation protocol without its presence penalty."""
 
     temperature: float = 1.0  # 0: greedy
@@ -13,7 +13,7 @@ class Sampling(Record):
     top_k: int = 20  # 0: off
 
 
-class Request(Record):
+class Request(Record, kw_only=True):
     """One turn to write. `token_ids` is the whole context for engines that work on tokens, () for the others."""
 
     attempt: str  # id of the attempt, stable over its turns: engines may keep state (a KV cache) under it

@@ -6,7 +6,8 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A frozen record: compared by value, never changed, written to disk as one JSON object."""
+    """A frozen record: compared by value, never changed, written to disk as one JSON object. Subclasses say `kw_only=True`
+    themselves: msgspec does not pass it on."""
 
 
 R = TypeVar("R")

@@ -3,7 +3,7 @@
 from openhorizon.records.base import Record
 
 
-class Score(Record):
+class Score(Record, kw_only=True):
     """One model on one held-out task."""
 
     model: str
@@ -16,7 +16,7 @@ class Score(Record):
     status: str
 
 
-class Summary(Record):
+class Summary(Record, kw_only=True):
     """A rate with its 95% Wilson interval."""
 
     model: str
@@ -28,7 +28,7 @@ class Summary(Record):
     high: float
 
 
-class Comparison(Record):
+class Comparison(Record, kw_only=True):
     """`model` against `baseline` on the same tasks: mean paired difference, 95% interval."""
 
     model: str

@@ -31,7 +31,7 @@ class EdgeKind(StrEnum):
     LINKS_TO = "links_to"  # entity -> entity: a hyperlink or a typed relation
 
 
-class Document(Record):
+class Document(Record, kw_only=True):
     """One page or file as it was read."""
 
     id: str  # stable, readable: "<corpus>/<path or title>"
@@ -41,7 +41,7 @@ class Document(Record):
     links: tuple["Link", ...] = ()
 
 
-class Link(Record):
+class Link(Record, kw_only=True):
     """A hyperlink of a document, with where it stands."""
 
     anchor: str  # the words that carry the link
@@ -50,7 +50,7 @@ class Link(Record):
     relation: str = ""  # type of the relation, where the page says it; "" for a bare link
 
 
-class Passage(Record):
+class Passage(Record, kw_only=True):
     """A paragraph of a document."""
 
     id: str  # "<document id>#<paragraph>"
@@ -61,7 +61,7 @@ class Passage(Record):
     end: int  # offset after the last
 
 
-class Node(Record):
+class Node(Record, kw_only=True):
     """A node of the knowledge-action graph."""
 
     id: str
@@ -73,7 +73,7 @@ class Node(Record):
     data: dict[str, Any] = {}  # typed extras of the kind, JSON values only
 
 
-class Edge(Record):
+class Edge(Record, kw_only=True):
     """A directed edge of the knowledge-action graph."""
 
     source: str  # node id

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from openhorizon.records.base import Record
 
 
-class ToolSchema(Record):
+class ToolSchema(Record, kw_only=True):
     """What the model reads of a tool: name, one description, JSON Schema of the arguments."""
 
     name: str
@@ -13,14 +13,14 @@ class ToolSchema(Record):
     parameters: dict[str, Any]
 
 
-class ToolCall(Record):
+class ToolCall(Record, kw_only=True):
     """A call the model made."""
 
     name: str
     arguments: dict[str, Any]
 
 
-class Message(Record):
+class Message(Record, kw_only=True):
     """One chat message. `thought` is rendered inside the template's thinking marks before the content."""
 
     role: Literal["system", "user", "assistant", "tool"]

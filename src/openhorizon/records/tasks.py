@@ -13,7 +13,7 @@ class Split(StrEnum):
     HELDOUT = "heldout"
 
 
-class Evidence(Record):
+class Evidence(Record, kw_only=True):
     """One piece of E_q: what the task requires to have been consulted."""
 
     node: str  # id of the graph node
@@ -23,14 +23,14 @@ class Evidence(Record):
     end: int = 0  # offset after its last character; 0 where the source is not a text
 
 
-class VerifierSpec(Record):
+class VerifierSpec(Record, kw_only=True):
     """One verifier of V_q by name, with what it needs to know. Never shown to the agent."""
 
     name: str
     arguments: dict[str, Any] = {}
 
 
-class Limits(Record):
+class Limits(Record, kw_only=True):
     """Budgets of one attempt. Spending one makes the attempt TRUNCATED."""
 
     turns: int = 8  # assistant turns
@@ -39,7 +39,7 @@ class Limits(Record):
     tool_calls: int = 16
 
 
-class Task(Record):
+class Task(Record, kw_only=True):
     """x = (q, d, y*, E_q, V_q) with its start state. `answer`, `verifiers`, `private` are hidden from agents."""
 
     id: str  # "<domain>/<split>/<readable rest>", unique in the run

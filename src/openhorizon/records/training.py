@@ -3,7 +3,7 @@
 from openhorizon.records.base import Record
 
 
-class Sample(Record):
+class Sample(Record, kw_only=True):
     """One token row. `loss_mask[t]` is True exactly where the policy wrote token t."""
 
     token_ids: tuple[int, ...]  # [L]
@@ -14,7 +14,7 @@ class Sample(Record):
     task: str = ""
 
 
-class TeacherSignal(Record):
+class TeacherSignal(Record, kw_only=True):
     """The routed teacher's top-k at every position that predicts a trainable token."""
 
     salient_ids: tuple[tuple[int, ...], ...]  # [L, K]; rows of masked positions are ()

@@ -15,7 +15,7 @@ class Status(StrEnum):
     ABORTED = "aborted"
 
 
-class Completion(Record):
+class Completion(Record, kw_only=True):
     """What an engine wrote in one turn."""
 
     text: str
@@ -25,7 +25,7 @@ class Completion(Record):
     policy: str = ""  # name and revision of who wrote it
 
 
-class Verdict(Record):
+class Verdict(Record, kw_only=True):
     """What verifiers said. v_t of a step, or the outcome of an attempt."""
 
     score: float  # in [0, 1]
@@ -34,7 +34,7 @@ class Verdict(Record):
     why: str = ""  # one line a person can read
 
 
-class ToolResult(Record):
+class ToolResult(Record, kw_only=True):
     """o_t: one tool's return."""
 
     call: ToolCall | None  # None: the answer to a malformed call
@@ -43,7 +43,7 @@ class ToolResult(Record):
     sources: tuple[str, ...] = ()  # ids of the graph nodes that were consulted
 
 
-class Turn(Record):
+class Turn(Record, kw_only=True):
     """One step (s_t, a_t, o_t, v_t): the tokens it adds, what was written, what came back."""
 
     context_ids: tuple[int, ...] = ()  # tokens this turn adds before the completion; turn 0: the whole prompt
@@ -55,7 +55,7 @@ class Turn(Record):
     fresh: bool = False  # True: starts a new token segment (context_ids is a whole prompt again)
 
 
-class Trajectory(Record):
+class Trajectory(Record, kw_only=True):
     """One attempt."""
 
     id: str  # "<task id>@<policy>/<attempt number>"
@@ -70,14 +70,14 @@ class Trajectory(Record):
     seed: int = 0
 
 
-class Judged(Record):
+class Judged(Record, kw_only=True):
     """An attempt with the outcome verifiers' verdict."""
 
     trajectory: Trajectory
     verdict: Verdict
 
 
-class Group(Record):
+class Group(Record, kw_only=True):
     """Several attempts of one policy at one task."""
 
     task: Task

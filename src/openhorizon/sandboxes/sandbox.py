@@ -6,7 +6,7 @@ from typing import Protocol
 from openhorizon.records import Record
 
 
-class Outcome(Record):
+class Outcome(Record, kw_only=True):
     """What a program left behind."""
 
     stdout: str  # cut to the sandbox's output budget, with a note where it was cut
