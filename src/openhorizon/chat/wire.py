@@ -15,18 +15,16 @@ _FUNCTION = re.compile(r"\A\s*<function=([^>\s]+)>(.*?)(?:</function>\s*|\Z)", r
 _PARAMETER = re.compile(r"<parameter=([^>\s]+)>\n?(.*?)\n?</parameter>", re.S)
 
 
-def write(message: Message) -> str:
-    """The assistant message as the template would render it after the assistant header.
+def write(message: Message, tags: bool = False) -> str:
+    """The assistant message as the template would render it after the assistant header; `tags` spells calls as
+    Qwen3-coder and Qwen3.5 do.
 
     >>> write(Message(role="assistant", content="4"))
     '4'
     """
     thought = f"<think>\n{message.thought}\n</think>\n\n" if message.thought else ""
-    calls = "\n".join(
-        f'<tool_call>\n{{"name": {json.dumps(c.name)}, "arguments": {json.dumps(c.arguments, ensure_ascii=False)}}}'
-        "\n</tool_call>"
-        for c in message.calls
-    )
+    spelled = (_tagged(c) if tags else _json(c) for c in message.calls)
+    calls = "\n".join(f"<tool_call>\n{call}\n</tool_call>" for call in spelled)
     gap = "\n" if message.content and calls else ""
     return f"{thought}{message.content}{gap}{calls}"
 
@@ -52,6 +50,16 @@ def read(text: str) -> Message:
             calls.append(call)
     content = _CALL.sub("", text).strip()
     return Message(role="assistant", content=content, thought=thought, calls=tuple(calls), malformed=wrong)
+
+
+def _json(call: ToolCall) -> str:
+    return f'{{"name": {json.dumps(call.name)}, "arguments": {json.dumps(call.arguments, ensure_ascii=False)}}}'
+
+
+def _tagged(call: ToolCall) -> str:
+    values = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in call.arguments.items()}
+    parameters = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in values.items())
+    return f"<function={call.name}>\n{parameters}</function>"
 
 
 def _read_call(body: str) -> ToolCall | str:

@@ -1,0 +1,133 @@
+"""Messages to tokens, exactly once: a conversation's ids are only ever extended, never re-rendered.
+
+The chat template belongs to the model; we render it with marks in place of the contents, so that the frame's
+control tokens are control tokens and the contents never are, whatever a tool or a user wrote into them.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openhorizon.chat.wire import write
+from openhorizon.errors import ModelError
+from openhorizon.records import Message, ToolSchema
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_MARK = re.compile("\ue000(\\d+)\ue001")
+
+
+class Chat:
+    """A model's tokenizer and template. `brief` lists tools by name and arguments alone: for tiny models."""
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", brief: bool = False):
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"the tokenizer at {tokenizer.name_or_path} has no chat template; use an instruct model's folder, or "
+                "put a chat_template.jinja beside tokenizer.json"
+            )
+        if tokenizer.eos_token_id is None:
+            raise ModelError(f"the tokenizer at {tokenizer.name_or_path} names no eos_token; set it in its config")
+        self.tokenizer = tokenizer
+        self.brief = brief
+        self.eos: str = str(tokenizer.eos_token)
+        self.eos_id: int = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+        self.vocabulary = len(tokenizer)
+        controls = [str(t) for t in tokenizer.added_tokens_decoder.values() if str(t).startswith(("<", "["))]
+        self._controls = re.compile("|".join(map(re.escape, sorted(controls, key=len, reverse=True))) or r"(?!)")
+        self._frames: dict[Any, tuple[list[int] | int, ...]] = {}
+        self._stub = self._render([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], None, False)
+        opening = self._render([{"role": "user", "content": "x"}], None, True)
+        self.opens_thought = opening.rstrip().endswith("<think>")  # the template itself begins the thinking
+        self.tags = "<function=" in str(tokenizer.chat_template)  # calls are spelled as tags, not JSON
+
+    @classmethod
+    def load(cls, folder: str | Path, brief: bool = False) -> "Chat":
+        """The chat of a model folder or hub name; ModelError says what the folder lacks."""
+        from transformers import AutoTokenizer
+
+        try:
+            return cls(AutoTokenizer.from_pretrained(str(folder)), brief)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(
+                f"{folder} holds no tokenizer that transformers can load ({str(error).splitlines()[0]}); a model folder needs "
+                "tokenizer.json and tokenizer_config.json beside config.json"
+            ) from error
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> tuple[int, ...]:
+        """Ids of the opening messages up to where the assistant begins to write."""
+        key = ("prompt", tuple(m.role for m in messages), tuple(t.name for t in tools))
+        if key not in self._frames:
+            marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)]
+            self._frames[key] = self._frame(self._render(marked, [self._tool(t) for t in tools] or None, True))
+        return self._filled(self._frames[key], [m.content for m in messages])
+
+    def extension_ids(self, results: tuple[str, ...], reply: str | None = None) -> tuple[int, ...]:
+        """Ids between the end of one assistant turn (its end token excluded) and the start of the next.
+
+        `results` are tool returns, `reply` a user's message; at least one of them is there.
+        """
+        key = ("extension", len(results), reply is not None)
+        if key not in self._frames:
+            marked = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+            marked += [{"role": "tool", "content": f"\ue000{i}\ue001"} for i in range(len(results))]
+            if reply is not None:
+                marked.append({"role": "user", "content": f"\ue000{len(results)}\ue001"})
+            text = self._render(marked, None, True)
+            end = self._stub.rindex(self.eos) + len(self.eos) if self.eos in self._stub else len(self._stub)
+            if text[:end] != self._stub[:end]:
+                raise ModelError("the chat template rewrites earlier turns when a turn is added; it cannot be extended")
+            self._frames[key] = self._frame(text[end:])
+        return self._filled(self._frames[key], [*results, *([reply] if reply is not None else [])])
+
+    def message_ids(self, message: Message) -> tuple[int, ...]:
+        """Ids of an assistant message that a script or a message engine wrote, end token included."""
+        text = write(message, tags=self.tags)
+        if self.opens_thought:
+            text = text.removeprefix("<think>\n") if message.thought else f"\n</think>\n\n{text}"
+        return (*self._encode(text, True), self.eos_id)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What the policy wrote, without the end token, with thinking marks."""
+        kept = [i for i in ids if i != self.eos_id]
+        text = str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return f"<think>\n{text}" if self.opens_thought else text
+
+    def _render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, generate: bool) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=generate, tokenize=False)
+        )
+
+    def _tool(self, schema: ToolSchema) -> dict[str, Any]:
+        if self.brief:
+            return {"name": schema.name, "arguments": " ".join(schema.parameters["properties"])}
+        function = {"name": schema.name, "description": schema.description, "parameters": schema.parameters}
+        return {"type": "function", "function": function}
+
+    def _frame(self, text: str) -> tuple[list[int] | int, ...]:
+        """Runs of ids, with the contents' numbers between them."""
+        pieces: list[list[int] | int] = []
+        for i, piece in enumerate(_MARK.split(text)):
+            pieces.append(int(piece) if i % 2 else self._encode(piece, True))
+        return tuple(pieces)
+
+    def _filled(self, frame: tuple[list[int] | int, ...], contents: list[str]) -> tuple[int, ...]:
+        ids: list[int] = []
+        for piece in frame:
+            ids += self._encode(contents[piece], False) if isinstance(piece, int) else piece
+        return tuple(ids)
+
+    def _encode(self, text: str, control: bool) -> list[int]:
+        """Ids of the text; where `control` is False, what looks like a control token is spelled as plain text."""
+        if control:
+            return self.tokenizer.encode(text, add_special_tokens=False) if text else []
+        ids: list[int] = []
+        start = 0
+        for match in self._controls.finditer(text):  # cut after the first character: the rest is no token's name
+            ids += self._encode(text[start : match.start() + 1], True)
+            start = match.start() + 1
+        return ids + self._encode(text[start:], True)
