@@ -1,0 +1,265 @@
+"""The recipe: every number a run depends on, as frozen records with their ranges. A default stands here and nowhere else.
+
+A run is a Python function (recipes/) that returns a `Recipe`; `--set path=value` (settings.py) is the only override.
+Units: steps are optimiser steps, tokens are the model's own, rates are fractions of one.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from openhorizon.records import Record
+
+Positive = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Amount = Annotated[float, Meta(ge=0.0)]
+Size = Literal["mini", "full"]
+
+
+class Plan(Record, kw_only=True, omit_defaults=False):
+    """A part of the recipe. Written to disk with every default spelled out, so that a run can be read years later."""
+
+
+class SandboxPlan(Plan, kw_only=True):
+    """Where a model's programs run."""
+
+    kind: Literal["auto", "bubblewrap", "local"] = "auto"  # auto: the safest that works here; local is unsafe
+    seconds: Annotated[float, Meta(gt=0.0)] = 10.0  # wall clock of one program
+    memory_mb: Annotated[int, Meta(ge=64)] = 1024  # address space of one program, MiB
+
+
+class DomainPlan(Plan, kw_only=True):
+    """How many tasks of one domain, and how hard."""
+
+    train: Positive = 500  # accepted training tasks; teachers and distillation practise on all of them
+    demonstrations: Count = (
+        300  # of those, how many the full-domain SFT reads; the rest is practice it never saw
+    )
+    heldout: Count = 200  # accepted held-out tasks
+    levels: tuple[Annotated[int, Meta(ge=1, le=9)], ...] = (
+        1,
+        2,
+        3,
+    )  # mixture: drawn in turn, so (1, 1, 2) is 2:1
+
+
+class ModelPlan(Plan, kw_only=True):
+    """The base model: a tiny one made here, or any Hugging Face causal LM."""
+
+    base: str = ""  # folder or hub name; "": make and train the tiny model below (then the next fields hold)
+    preset: Literal["qwen3_moe", "qwen3_5_moe"] = "qwen3_moe"  # architecture of the tiny model
+    width: Positive = 128  # hidden size
+    layers: Positive = 4
+    heads: Positive = 4  # query heads
+    kv_heads: Positive = 2  # key/value heads
+    experts: Positive = 8
+    active_experts: Positive = 2  # experts per token
+    expert_width: Positive = 128  # inner width of one expert
+    vocabulary: Annotated[int, Meta(ge=64)] = 2048  # most entries the run's own tokenizer may have
+    context: Annotated[int, Meta(ge=64)] = 1024  # positions, tokens
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the weights in training
+    attention: str = "sdpa"  # transformers' attn_implementation
+
+
+class Optim(Plan, kw_only=True):
+    """AdamW and its schedule."""
+
+    lr: Annotated[float, Meta(gt=0.0, le=1.0)] = 1e-5  # peak
+    warmup_ratio: Share = 0.05  # of all steps, linear from 0
+    schedule: Literal["cosine", "constant", "linear"] = "cosine"  # after warm-up; cosine and linear end at 0
+    weight_decay: Amount = 0.1  # matrices only
+    beta1: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.9
+    beta2: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.95
+    clip_norm: Amount = 1.0  # of the whole gradient; 0: never clipped
+
+
+class SftPlan(Plan, kw_only=True):
+    """Cross-entropy on response tokens."""
+
+    steps: Count = 0  # 0: as many as `epochs` over the demonstrations take
+    epochs: Amount = 1.0  # used where steps is 0
+    batch_tokens: Positive = 16_384  # tokens per optimiser step, context included
+    max_length: Positive = 1024  # tokens; a longer demonstration is left out and counted
+    optim: Optim = Optim()
+    checkpoint_every: Count = 100  # steps; 0: only at the end
+    pretrain_steps: Count = 0  # steps on the corpus' plain text before it, tiny model only
+
+
+class GrpoPlan(Plan, kw_only=True):
+    """Group-relative policy optimisation."""
+
+    steps: Positive = 50
+    prompts: Positive = 32  # tasks per step
+    group: Annotated[int, Meta(ge=2)] = 8  # attempts per task
+    epochs: Positive = 1  # passes over one step's attempts
+    optim: Optim = Optim(lr=1e-6, schedule="constant", warmup_ratio=0.0)
+    clip_low: Share = 0.2  # ratio floor 1 - clip_low
+    clip_high: Amount = 0.28  # ratio ceiling 1 + clip_high
+    kl: Amount = 0.001  # weight of the KL to the model the stage started from
+    entropy: Amount = 0.0001  # weight of the entropy bonus
+    temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0
+    dynamic_sampling: bool = True  # drop groups whose rewards are all equal, and draw others
+    resample_rounds: Positive = 3  # draws per step at most, where dynamic sampling drops groups
+    efficiency_free_rounds: Count = 0  # assistant turns that cost nothing; 0: no efficiency penalty
+    efficiency_penalty: Amount = 0.0  # reward lost per turn beyond them
+    repetition_window: Count = 0  # turns looked back for the same call; 0: no repetition penalty
+    repetition_penalty: Amount = 0.0  # reward lost per repeated call
+    repetition_cap: Amount = 0.0  # most of it that one attempt can lose
+    format_reward: Amount = 0.0  # reward for an attempt without a malformed call
+    process_weight: Amount = 0.0  # λ of the process advantage, failed attempts only; 0: outcome alone
+    max_length: Positive = 1024  # tokens of one attempt
+    checkpoint_every: Count = 25  # steps; 0: only at the end
+
+
+class SftStage(SftPlan, kw_only=True, tag="sft"):
+    """A teacher's stage of supervised training."""
+
+    data: str = "domain"  # which of the domain's demonstrations; the names are teachers/'s
+    demonstrations: Count = 0  # at most so many; 0: all that `data` selects
+
+
+class GrpoStage(GrpoPlan, kw_only=True, tag="grpo"):
+    """A teacher's stage of reinforcement learning."""
+
+    data: str = "domain"  # which of the domain's training tasks; the names are teachers/'s
+    tasks: Count = 0  # at most so many; 0: all that `data` selects
+    tries: Count = 0  # keep only tasks with both right and wrong among so many tries; 0: keep all
+
+
+class TeacherPlan(Plan, kw_only=True):
+    """One domain's teacher: stages in order, each starting from the one before; the first from the SFT model."""
+
+    stages: tuple[SftStage | GrpoStage, ...] = ()
+
+
+class DistillPlan(Plan, kw_only=True):
+    """Domain-routed multi-teacher on-policy distillation with salient vocabulary alignment."""
+
+    steps: Count = 100  # 0: no distillation, no student
+    prompts_per_domain: Positive = 12  # unique tasks of each domain in a step
+    group: Positive = 1  # attempts per task
+    k: Positive = 16  # salient vocabulary: the teacher's top-k at each position
+    temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0  # of the student's attempts
+    direction: Literal["reverse", "forward"] = "reverse"  # of the KL; reverse: student || teacher
+    mass_term: Amount = (
+        0.0  # weight of the correction for student mass outside the salient set; 0: the paper's
+    )
+    optim: Optim = Optim(lr=1e-6, schedule="constant")
+    turns: Count = 0  # T_max, assistant turns; 0: the domain's own limit
+    response_tokens: Count = 0  # per turn; 0: the domain's own limit
+    context_tokens: Count = 0  # per attempt; 0: the domain's own limit
+    balance: Literal["domain", "token"] = (
+        "domain"  # weights: mean per domain, then over domains; or every token alike
+    )
+    coverage_every: Positive = 1  # steps between measurements of ρ
+    checkpoint_every: Count = 25  # steps; 0: only at the end
+
+
+class EvaluationPlan(Plan, kw_only=True):
+    """Held-out evaluation: the same tasks and seeds for every model."""
+
+    tasks: Positive = 200  # per domain
+    attempts: Positive = 1  # per task
+    temperature: Annotated[float, Meta(ge=0.0, le=5.0)] = 1.0  # 0: greedy
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
+    top_k: Count = 0  # 0: all tokens
+    seed: Count = 0  # of the attempts
+    concurrency: Positive = 64  # attempts at once, per process
+    samples: Count = 12  # attempts kept per model and domain for the report's browser
+
+
+class Recipe(Plan, kw_only=True):
+    """A whole run."""
+
+    name: str  # of the recipe; the run folder's default name
+    seed: Count = 0  # everything random follows from it
+    workers: Count = 0  # processes; 0: one per core
+    size: Size = "mini"  # of the tasks: mini for the tiny model, full for real ones
+    domains: dict[str, DomainPlan]
+    corpus: str | None = None  # file or folder the search domain reads; none: the generated encyclopedia
+    sandbox: SandboxPlan = SandboxPlan()
+    model: ModelPlan = ModelPlan()
+    sft: SftPlan = SftPlan()
+    teachers: dict[str, TeacherPlan] = {}
+    distill: DistillPlan = DistillPlan()
+    evaluation: EvaluationPlan = EvaluationPlan()
+
+
+def problems(recipe: Recipe) -> list[str]:
+    """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
+    return [*_task_problems(recipe), *_teacher_problems(recipe), *_model_problems(recipe)]
+
+
+def _task_problems(recipe: Recipe) -> list[str]:
+    found = []
+    if not recipe.domains:
+        found.append("domains is empty; a run needs at least one domain")
+    for name, plan in recipe.domains.items():
+        if not plan.levels:
+            found.append(f"domains.{name}.levels is empty; name at least one level, such as 1,2,3")
+        if plan.demonstrations > plan.train:
+            found.append(
+                f"domains.{name}.demonstrations={plan.demonstrations} is above domains.{name}.train={plan.train}; "
+                "demonstrations are made from training tasks: raise train or lower demonstrations"
+            )
+        if recipe.evaluation.tasks > plan.heldout:
+            found.append(
+                f"evaluation.tasks={recipe.evaluation.tasks} is above domains.{name}.heldout={plan.heldout}; "
+                "lower evaluation.tasks or raise heldout"
+            )
+    if not any(plan.demonstrations for plan in recipe.domains.values()) and recipe.domains:
+        found.append("no domain has demonstrations; SFT needs some: raise domains.<name>.demonstrations")
+    if not recipe.sft.steps and not recipe.sft.epochs:
+        found.append("sft.steps and sft.epochs are both 0; set one of them")
+    return found
+
+
+def _teacher_problems(recipe: Recipe) -> list[str]:
+    found = []
+    for name in recipe.domains:
+        if recipe.distill.steps and name not in recipe.teachers:
+            found.append(
+                f"domain {name} has no teacher, and distillation scores each prompt by its own domain's teacher; "
+                f"add teachers.{name}, drop the domain, or set distill.steps=0"
+            )
+    for name, teacher in recipe.teachers.items():
+        if name not in recipe.domains:
+            found.append(
+                f"teachers.{name} teaches a domain that the run does not have ({', '.join(recipe.domains)})"
+            )
+        for n, stage in enumerate(teacher.stages):
+            if isinstance(stage, SftStage) and not stage.steps and not stage.epochs:
+                found.append(f"teachers.{name}.stages.{n}: steps and epochs are both 0; set one of them")
+    return found
+
+
+def _model_problems(recipe: Recipe) -> list[str]:
+    model, distill, found = recipe.model, recipe.distill, []
+    if model.base:  # the folder's own config.json holds; nothing to compare with before it is opened
+        return found
+    if model.width % model.heads:
+        found.append(f"model.width={model.width} is not a multiple of model.heads={model.heads}")
+    if model.heads % model.kv_heads:
+        found.append(f"model.heads={model.heads} is not a multiple of model.kv_heads={model.kv_heads}")
+    if model.active_experts > model.experts:
+        found.append(f"model.active_experts={model.active_experts} is above model.experts={model.experts}")
+    if distill.k > model.vocabulary:
+        found.append(f"distill.k={distill.k} is above model.vocabulary={model.vocabulary}; lower distill.k")
+    lengths = {"sft.max_length": recipe.sft.max_length, "distill.context_tokens": distill.context_tokens}
+    for name, teacher in recipe.teachers.items():
+        lengths |= {
+            f"teachers.{name}.stages.{n}.max_length": s.max_length for n, s in enumerate(teacher.stages)
+        }
+    for path, length in lengths.items():
+        if length > model.context:
+            found.append(
+                f"{path}={length} is above model.context={model.context}; lower it or raise model.context"
+            )
+    return found
+
+
+def to_json(recipe: Recipe) -> bytes:
+    """The recipe as indented JSON, every default spelled out; equal recipes give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(recipe, order="deterministic"), indent=2) + b"\n"
