@@ -1,0 +1,101 @@
+"""Where a model's programs run: bubblewrap by default, a plain subprocess only when asked for by name."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+
+from openhorizon.errors import ConfigError, SandboxError
+from openhorizon.sandboxes.bubblewrap import MEND, Bubblewrap
+from openhorizon.sandboxes.local import Local
+from openhorizon.sandboxes.memo import Memo
+from openhorizon.sandboxes.sandbox import Outcome, Sandbox
+
+__all__ = [
+    "KINDS",
+    "Bubblewrap",
+    "Local",
+    "Memo",
+    "Outcome",
+    "Sandbox",
+    "open_sandbox",
+    "self_test",
+    "what_works",
+]
+
+KINDS: dict[str, Callable[[tuple[str, ...]], Sandbox]] = {
+    "bubblewrap": lambda preload: Bubblewrap(preload),
+    "local": lambda preload: Local(),  # UNSAFE, never chosen by itself
+}
+PRELOAD = ("numpy", "sklearn.tree", "sklearn.neighbors", "sklearn.linear_model", "sklearn.naive_bayes")
+
+# What a jail must refuse; each line prints a word where the wall is missing.
+_PROBE = """
+import ctypes, os, socket
+open("here", "w").write("1")
+for name, wall in (
+    ("host files", lambda: open({secret!r})), ("/etc/shadow", lambda: open("/etc/shadow")),
+    ("/usr is writable", lambda: open("/usr/openhorizon-probe", "w")),
+    ("network", lambda: socket.create_connection(("192.0.2.1", 80), 0.2)),
+):
+    try:
+        wall()
+        print(name)
+    except OSError:
+        pass
+if os.getuid() == 0: print("root user")
+if "OPENHORIZON_PROBE" in os.environ: print("environment")
+if ctypes.CDLL(None).unshare(0x10000000) == 0: print("new user namespaces")
+print("runs")
+"""
+
+
+def open_sandbox(kind: str = "auto", preload: tuple[str, ...] = PRELOAD, memo: int = 50_000) -> Sandbox:
+    """A sandbox that passed its self-test, with a memory for `memo` outcomes (0: none).
+
+    "auto" is bubblewrap, or an error: it never falls back to something unsafe. ConfigError: an unknown kind.
+    SandboxError: the kind does not work here; the text says how to mend it.
+    """
+    if kind not in (*KINDS, "auto"):
+        raise ConfigError(f"sandbox.kind is {kind!r}; it must be one of auto, {', '.join(KINDS)}")
+    sandbox = KINDS["bubblewrap" if kind == "auto" else kind](preload)
+    try:
+        self_test(sandbox)
+    except BaseException:
+        sandbox.close()
+        raise
+    return Memo(sandbox, memo) if memo else sandbox
+
+
+def self_test(sandbox: Sandbox) -> None:
+    """Raise SandboxError unless programs run in it and, but for the local one, the walls stand."""
+    if sandbox.name == "local":
+        outcome = sandbox.run("print('runs')", seconds=30)
+    else:
+        os.environ["OPENHORIZON_PROBE"] = "1"  # a server started by this call must not hand it on
+        try:
+            with tempfile.NamedTemporaryFile() as secret:
+                outcome = sandbox.run(_PROBE.format(secret=secret.name), seconds=30)
+        finally:
+            del os.environ["OPENHORIZON_PROBE"]
+    if outcome.exit_code != 0 or outcome.stdout.split("\n") != ["runs", ""]:
+        missing = ", ".join(outcome.stdout.split("\n")[:-2]) or outcome.stderr.strip()[-300:] or "no output"
+        raise SandboxError(f"the {sandbox.name} sandbox failed its self-test ({missing}); {MEND}")
+
+
+def what_works() -> list[tuple[str, bool, str]]:
+    """(name, works, note) of each sandbox on this machine, for `openhorizon doctor`."""
+    found = []
+    for kind in KINDS:
+        try:
+            open_sandbox(kind, preload=(), memo=0).close()
+        except SandboxError as error:
+            found.append((kind, False, str(error)))
+        else:
+            where = (
+                shutil.which("bwrap") or ""
+                if kind == "bubblewrap"
+                else "UNSAFE: only by --set sandbox.kind=local"
+            )
+            found.append((kind, True, where))
+    return found

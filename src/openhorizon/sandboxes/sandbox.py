@@ -1,6 +1,7 @@
 """Where a model's program may run: the one interface all sandboxes share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from openhorizon.records import Record
@@ -37,3 +38,10 @@ class Sandbox(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def checked_names(names: Iterable[str]) -> None:
+    """ValueError unless every name is a relative path that stays inside the work folder."""
+    for name in names:
+        if not name or PurePosixPath(name).is_absolute() or not {"..", ".", ""}.isdisjoint(name.split("/")):
+            raise ValueError(f"{name!r} is not a path inside the work folder")
