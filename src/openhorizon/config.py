@@ -58,6 +58,9 @@ class ModelPlan(Plan, kw_only=True):
     active_experts: Positive = 2  # experts per token
     expert_width: Positive = 128  # inner width of one expert
     vocabulary: Annotated[int, Meta(ge=64)] = 2048  # most entries the run's own tokenizer may have
+    init_std: Annotated[float, Meta(gt=0.0, le=1.0)] = (
+        0.05  # of the random weights the tiny model starts from
+    )
     context: Annotated[int, Meta(ge=64)] = 1024  # positions, tokens
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the weights in training
     attention: str = "sdpa"  # transformers' attn_implementation
@@ -182,7 +185,7 @@ class Recipe(Plan, kw_only=True):
     sandbox: SandboxPlan = SandboxPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()
-    teachers: dict[str, TeacherPlan] = {}
+    teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)
     distill: DistillPlan = DistillPlan()
     evaluation: EvaluationPlan = EvaluationPlan()
 

@@ -1,10 +1,11 @@
 """The one base of all records, and their JSON form."""
 
-from typing import TypeVar
+from typing import TypeVar, dataclass_transform
 
 import msgspec
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A frozen record: compared by value, never changed, written to disk as one JSON object. Subclasses say `kw_only=True`
     themselves: msgspec does not pass it on."""

@@ -1,0 +1,154 @@
+"""Files that are whole or not there at all: written beside their place, flushed to disk, renamed.
+
+A full disk, a missing file and a damaged one are each a RunError that names the file and the mend.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from openhorizon.errors import RunError
+from openhorizon.records import as_json
+
+R = TypeVar("R")
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+    """`path` holds exactly the chunks, or, after a failure or kill at any point, what it held before.
+
+    RunError: the disk is full or the place cannot be written, with the mend.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill; it takes the place of `path` when the block ends, and is removed if the block fails.
+
+    For writers that take a folder (models, checkpoints). A kill between the two renames leaves the old folder under
+    `.<name>.old`, which the next `whole_folder` or `Run.open` puts back.
+    """
+    beside, old = path.with_name(f".{path.name}.{os.getpid()}.part"), path.with_name(f".{path.name}.old")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        restore(old)
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        yield beside
+        for file in sorted(beside.rglob("*")):
+            _flush(file)
+        if path.exists():
+            path.replace(old)
+        beside.replace(path)
+        _flush(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        restore(old)
+        if isinstance(error, OSError) or (isinstance(error, Exception) and _is_full(path.parent)):
+            raise unwritable(path, error) from error
+        raise
+
+
+def restore(old: Path) -> None:
+    """Put back what a killed `whole_folder` had moved aside; drop it where the new folder already stands."""
+    if old.exists():
+        path = old.with_name(old.name[1 : -len(".old")])
+        shutil.rmtree(old, ignore_errors=True) if path.exists() else old.replace(path)
+
+
+def _flush(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk is full: writers in C report it as errors of their own."""
+    return folder.exists() and shutil.disk_usage(folder).free < 1 << 20
+
+
+def unwritable(path: Path, error: BaseException) -> RunError:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _is_full(path.parent):
+        return RunError(
+            f"the disk is full: {path} could not be written. Free some space, then run the same command again; "
+            "everything that was already done is kept"
+        )
+    return RunError(f"{path} could not be written ({error}). Mend that, then run the same command again")
+
+
+class Folder:
+    """A folder of records. Names are relative to it; what is missing or unreadable is a RunError that says which file."""
+
+    def __init__(self, dir: Path) -> None:
+        self.dir = dir
+
+    def path(self, name: str) -> Path:
+        return self.dir / name
+
+    def has(self, name: str) -> bool:
+        return self.path(name).exists()
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        write_whole(self.path(name), (data,))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """A record, or plain dicts, lists, numbers and text, indented for people."""
+        self.write_bytes(name, msgspec.json.format(as_json(value), indent=2) + b"\n")
+
+    def write_jsonl(self, name: str, records: Iterable[Any]) -> None:
+        """One record a line; equal records give equal bytes."""
+        write_whole(self.path(name), (as_json(r) + b"\n" for r in records))
+
+    def read_json(self, name: str, kind: type[R] | Any = Any) -> R | Any:
+        data = self.read_bytes(name)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as error:
+            raise self.damaged(name, str(error)) from error
+
+    def read_jsonl(self, name: str, kind: type[R]) -> list[R]:
+        """All records of the file, in its order."""
+        decoder, found = msgspec.json.Decoder(kind), []
+        for number, line in enumerate(self.read_bytes(name).split(b"\n"), 1):
+            if line.strip():
+                try:
+                    found.append(decoder.decode(line))
+                except msgspec.DecodeError as error:
+                    raise self.damaged(name, f"line {number}: {error}") from error
+        return found
+
+    def read_bytes(self, name: str) -> bytes:
+        try:
+            return self.path(name).read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.path(name)} cannot be read ({error.strerror}). {self.mend()}") from error
+
+    def damaged(self, name: str, why: str) -> RunError:
+        return RunError(f"{self.path(name)} is damaged ({why}). {self.mend()}")
+
+    def mend(self) -> str:
+        return f"Delete {self.dir} and run again, or start afresh with --name"
