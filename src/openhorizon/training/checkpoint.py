@@ -1,0 +1,41 @@
+"""Where training stopped: weights, optimiser and step in one file that appears whole or not at all."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from openhorizon.errors import ModelError
+from openhorizon.training.optimiser import Optimiser
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser, step: int) -> None:
+    """Write the state after `step` finished steps."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".writing")
+    state = {"step": step, "steps": optimiser.steps, "model": model.state_dict(), "adam": optimiser.adam.state_dict()}
+    with open(beside, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser) -> int:
+    """Put the saved state back; returns the number of finished steps, 0 where there is no file.
+
+    ModelError where the file is damaged or of a run with another number of steps.
+    """
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["steps"] != optimiser.steps:
+            raise ValueError(f"it was made for {state['steps']} steps, this run takes {optimiser.steps}")
+        model.load_state_dict(state["model"])
+        optimiser.adam.load_state_dict(state["adam"])
+        return int(state["step"])
+    except Exception as error:  # whatever torch says of a damaged file, the mend is the same
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"the checkpoint {path} cannot be read ({first}); delete that file to train this stage again") from error

@@ -1,0 +1,89 @@
+"""Models: tiny ones made from nothing, any Hugging Face causal LM loaded, both saved as ordinary folders."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openhorizon.config import ModelPlan
+from openhorizon.errors import ModelError
+
+
+def make_model(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int, seed: int) -> nn.Module:
+    """A mixture-of-experts causal LM with random weights, the same for the same seed."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    return AutoModelForCausalLM.from_config(tiny_config(plan, vocabulary, eos_id, pad_id))
+
+
+def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> Any:
+    """The transformers configuration of the plan's preset."""
+    from transformers import Qwen3_5MoeTextConfig, Qwen3MoeConfig
+
+    shared = dict(
+        vocab_size=vocabulary, hidden_size=plan.width, num_hidden_layers=plan.layers,
+        num_attention_heads=plan.heads, num_key_value_heads=plan.kv_heads, head_dim=plan.width // plan.heads,
+        num_experts=plan.experts, num_experts_per_tok=plan.active_experts, moe_intermediate_size=plan.expert_width,
+        max_position_embeddings=plan.context, tie_word_embeddings=True, eos_token_id=eos_id, pad_token_id=pad_id,
+        dtype="float32", initializer_range=plan.init_std,
+    )  # fmt: skip
+    if plan.preset == "qwen3_moe":
+        return Qwen3MoeConfig(intermediate_size=4 * plan.width, norm_topk_prob=True, bos_token_id=None, **shared)
+    if plan.preset == "qwen3_5_moe":
+        return Qwen3_5MoeTextConfig(
+            shared_expert_intermediate_size=plan.expert_width, linear_num_key_heads=plan.heads,
+            linear_num_value_heads=plan.heads, linear_key_head_dim=plan.width // plan.heads,
+            linear_value_head_dim=plan.width // plan.heads, **shared,
+        )  # fmt: skip
+    raise ModelError(f"model.preset: {plan.preset} is not known; the presets are qwen3_moe, qwen3_5_moe")
+
+
+def load_model(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> nn.Module:
+    """The causal LM of a folder or hub name, ready to train; ModelError says what is wrong with the folder."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype))
+    except Exception as error:  # transformers raises a dozen types for broken folders; all are the folder's fault
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{folder} cannot be loaded as a causal LM ({first}); it needs config.json and intact model.safetensors, "
+            "or delete the stage's folder to make it again"
+        ) from error
+    return model.to(device)
+
+
+def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
+    """Write the model as a Hugging Face folder, whole or not at all."""
+    import shutil
+
+    beside = folder.with_name(folder.name + ".writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(str(beside))  # type: ignore[operator]
+    tokenizer.save_pretrained(str(beside))
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+
+
+def decoder(model: nn.Module) -> nn.Module:
+    """The part that turns ids into hidden states."""
+    return model.get_decoder()  # type: ignore[operator]
+
+
+def head(model: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Weight [V, D] and bias [V] of the output layer."""
+    layer = model.get_output_embeddings()  # type: ignore[operator]
+    return layer.weight, getattr(layer, "bias", None)
+
+
+def softcap(model: nn.Module) -> float:
+    """The model's logit soft cap (Gemma), 0.0 if it has none."""
+    return float(getattr(model.config, "final_logit_softcapping", None) or 0.0)  # type: ignore[union-attr]
+
+
+def keeps_state(model: nn.Module) -> bool:
+    """True where layers carry a recurrent state, which cannot be padded away or packed (gated delta nets, Mamba)."""
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ()  # type: ignore[union-attr]
+    return any("linear" in kind or "mamba" in kind or "recurrent" in kind for kind in kinds)
