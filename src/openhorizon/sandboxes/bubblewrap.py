@@ -49,7 +49,7 @@ class Bubblewrap:
     name = "bubblewrap"
 
     def __init__(self, preload: tuple[str, ...] = ()):
-        self._preload = preload
+        self._preload = ("numpy", *preload)  # numpy always: the server seeds it alike for each program
         self._lock = threading.Lock()
         self._server: _Server | None = None
 

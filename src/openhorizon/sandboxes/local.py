@@ -114,6 +114,9 @@ def _collected(folder: Path, name: str) -> bytes | None:
         fd = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode) or about.st_size > COLLECT_BYTES:
+        os.close(fd)
+        return None
     with open(fd, "rb") as file:
-        about = os.fstat(fd)
-        return file.read() if stat.S_ISREG(about.st_mode) and about.st_size <= COLLECT_BYTES else None
+        return file.read(COLLECT_BYTES)

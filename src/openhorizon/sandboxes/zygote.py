@@ -84,6 +84,7 @@ def warm(modules: list[str], sources: list[str]) -> list[str]:
 def be_the_program(ask: dict[str, Any], out: int, err: int, pages: int) -> NoReturn:
     """In the child: limits, then the program as __main__, then exit as Python would."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, source in ((0, os.open("/dev/null", os.O_RDONLY)), (1, out), (2, err)):
         os.dup2(source, number)
     os.closerange(3, 256)
@@ -318,6 +319,7 @@ def main() -> None:
     drop(int(sys.argv[2]))
     sys.path[:] = [p for p in sys.path if p and p != "/"]
     os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # process 1 hears only the signals that it handles
     cold = receive(host)["preload"]
     gc.collect()
     gc.freeze()
