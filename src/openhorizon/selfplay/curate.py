@@ -1,0 +1,122 @@
+"""Curation: what is left of accepted tasks and demonstrations when near-copies and too short histories are gone.
+
+Near-copies are told by word shingles: two texts are the same to us when the share of shingles they have in common
+(Jaccard) reaches a threshold. MinHash with locality-sensitive hashing (datasketch) finds the candidates, the exact share
+decides. The first of several stays; every filter says what it removed and why.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from openhorizon.records import Judged, Record, Task, Trajectory
+
+T = TypeVar("T")
+
+SHINGLE = 3  # words
+THRESHOLD = 0.9  # share of shingles in common
+HASHES = 128  # of a MinHash
+MISSED = 1e-3  # share of the copies just at the threshold that may go unseen
+
+
+class Removed(Record, kw_only=True):
+    """One item that a filter took out."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Filtered(Generic[T]):
+    """What a filter kept, in order, and what it removed."""
+
+    kept: tuple[T, ...]
+    removed: tuple[Removed, ...]
+
+
+def without_copies(
+    items: Iterable[T],
+    text: Callable[[T], str],
+    name: Callable[[T], str],
+    *,
+    threshold: float = THRESHOLD,
+    shingle: int = SHINGLE,
+) -> Filtered[T]:
+    """The items whose text is no near-copy of an earlier kept one. `threshold` in (0, 1]; 1: equal shingles only."""
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(num_perm=HASHES, params=_bands(threshold))
+    kept: list[T] = []
+    shingles: list[frozenset[str]] = []
+    removed: list[Removed] = []
+    for item in items:
+        mine = _shingles(text(item), shingle)
+        sketch = MinHash(num_perm=HASHES, seed=1)
+        sketch.update_batch([s.encode("utf-8", "replace") for s in sorted(mine)])
+        copies = [
+            n
+            for n in sorted(int(str(key)) for key in index.query(sketch))
+            if _share(mine, shingles[n]) >= threshold
+        ]
+        if copies:
+            removed.append(Removed(id=name(item), why=f"near-copy of {name(kept[copies[0]])}"))
+            continue
+        index.insert(str(len(kept)), sketch)
+        kept.append(item)
+        shingles.append(mine)
+    return Filtered(tuple(kept), tuple(removed))
+
+
+def distinct_tasks(tasks: Iterable[Task], threshold: float = THRESHOLD) -> Filtered[Task]:
+    """Tasks that are no near-copies: by instruction, answer and the texts of their evidence."""
+    return without_copies(tasks, _task_text, lambda t: t.id, threshold=threshold)
+
+
+def distinct_histories(attempts: Iterable[Judged], threshold: float = THRESHOLD) -> Filtered[Judged]:
+    """Attempts that are no near-copies: by instruction and everything written and observed."""
+    return without_copies(attempts, _history_text, lambda a: a.trajectory.id, threshold=threshold)
+
+
+def long_enough(attempts: Iterable[Judged], calls: int) -> Filtered[Judged]:
+    """Attempts with at least `calls` tool calls: shorter histories look like guessing."""
+    kept: list[Judged] = []
+    removed: list[Removed] = []
+    for one in attempts:
+        made = sum(r.call is not None for turn in one.trajectory.turns for r in turn.results)
+        if made >= calls:
+            kept.append(one)
+        else:
+            removed.append(Removed(id=one.trajectory.id, why=f"{made} of at least {calls} tool calls"))
+    return Filtered(tuple(kept), tuple(removed))
+
+
+def _task_text(task: Task) -> str:
+    return "\n".join((task.instruction, task.answer, *(e.text for e in task.evidence)))
+
+
+def _history_text(one: Judged) -> str:
+    run: Trajectory = one.trajectory
+    said = [m.content for m in run.prompt if m.role == "user"]
+    for turn in run.turns:
+        said += [turn.completion.text, *(r.text for r in turn.results), turn.reply]
+    return "\n".join(said)
+
+
+def _shingles(text: str, size: int) -> frozenset[str]:
+    """The runs of `size` words, case and punctuation aside; a shorter text is one shingle."""
+    words = re.findall(r"\w+", text.casefold())
+    if len(words) <= size:
+        return frozenset([" ".join(words)])
+    return frozenset(" ".join(words[i : i + size]) for i in range(len(words) - size + 1))
+
+
+def _bands(threshold: float) -> tuple[int, int]:
+    """Bands and rows of the index: the widest rows (fewest false candidates) that miss at most MISSED."""
+    rows = (r for r in range(HASHES // 2, 0, -1) if (1 - threshold**r) ** (HASHES // r) <= MISSED)
+    best = next(rows, 1)
+    return HASHES // best, best
+
+
+def _share(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b)
