@@ -1,0 +1,77 @@
+"""The look for a second answer or a way around the chain."""
+
+from openhorizon.domains.domain import Resources
+from openhorizon.domains.search.clues import BLANK, find, names_in, title_words
+from openhorizon.domains.search.tools import HITS, HITS_BRIEF, NAME
+from openhorizon.records import EdgeKind, Task
+
+
+def shortcut(task: Task, resources: Resources) -> str:
+    """Why the task is ambiguous or has a shorter way, "" if neither was found."""
+    pages = [e.node.rpartition("#")[0] for e in task.evidence]
+    for check in (_told, _other_answers, _early, _found_by_words):
+        if why := check(task, pages, resources):
+            return why
+    return ""
+
+
+def _told(task: Task, pages: list[str], resources: Resources) -> str:
+    """A brief question is made of relations and one name; elsewhere any form of the answer's words counts."""
+    told = (
+        task.answer.casefold() in task.instruction.casefold()
+        if task.setup["form"] != "clues"
+        else names_in(task.instruction.replace(str(task.setup["start"]), " "), task.answer)
+    )
+    return "the question contains the answer" if told else ""
+
+
+def _other_answers(task: Task, pages: list[str], resources: Resources) -> str:
+    """Follow every link that fits each step, not only those the task was made from."""
+    ends = {pages[0]}
+    for step in task.plan:
+        ends = {target for page in ends for target in _fits(step, page, task.setup["form"], resources)}
+    titles = {resources.graph.node(end).title for end in ends}
+    return "" if titles == {task.answer} else f"{len(titles)} answers fit the question"
+
+
+def _fits(step: str, page: str, form: str, resources: Resources) -> set[str]:
+    links = resources.graph.out(page, EdgeKind.LINKS_TO)
+    if form != "clues":
+        return {e.target for e in links if e.data.get("relation") == step}
+    anchors = set(find(step, resources.graph.node(page).text))
+    return {e.target for e in links if e.data.get("anchor") in anchors}
+
+
+def _early(task: Task, pages: list[str], resources: Resources) -> str:
+    """The answer must not stand on a page before the last."""
+    graph = resources.graph
+    for page in pages[:-1]:
+        if task.answer in graph.node(page).text:
+            return "the answer stands on an earlier page of the chain"
+        if any(graph.node(e.target).title == task.answer for e in graph.out(page, EdgeKind.LINKS_TO)):
+            return "an earlier page of the chain links to the answer"
+    return ""
+
+
+def _found_by_words(task: Task, pages: list[str], resources: Resources) -> str:
+    """The question, or the words of its last clue, searched for, must not lead straight to the page that tells."""
+    if len(pages) < 2:
+        return ""
+    brief, last = task.setup["form"] == "brief", pages[-1]
+    hits = resources.index.search(task.instruction, HITS_BRIEF if brief else HITS, domain=NAME)
+    if last in [hit.id for hit in hits[:HITS_BRIEF]]:
+        return "searching for the question finds the page that tells the answer"
+    if any(_tells(hit.snippet, task, hit.title) for hit in hits if not brief):
+        return "searching for the question shows the answer"
+    if task.setup["form"] == "clues":
+        first = resources.index.search(task.plan[-1].replace(BLANK, " "), 1, domain=NAME)
+        if first and first[0].id == last:
+            return "searching for the last clue finds the page that tells the answer"
+    return ""
+
+
+def _tells(snippet: str, task: Task, title: str) -> bool:
+    """The snippet holds the clue's words next to the answer, or the fact itself."""
+    if task.setup["form"] == "clues":
+        return bool(find(task.plan[-1], snippet))
+    return task.answer in snippet and task.plan[-1] in snippet and bool(title_words(title))
