@@ -1,0 +1,63 @@
+"""The scripted solver: reads the request, writes one reply."""
+
+from openhorizon.domains.domain import Expert, Size
+from openhorizon.domains.instructions.compose import reply
+from openhorizon.domains.instructions.documents import (
+    LETTERS,
+    Fact,
+    Puzzle,
+    Rule,
+    applying,
+    evidence,
+    pattern,
+    sentence,
+    solution,
+)
+from openhorizon.records import Message, Task
+
+ASKED = {"mini": "What does ", "full": "Question: "}
+PARTNER = {"mini": "the partner of", "full": "shares its harbour with"}
+
+
+def expert(task: Task) -> Expert:
+    """One message: a text that keeps every constraint, or quotes and the letter."""
+    setup = task.setup
+    if setup["kind"] == "constraints":
+        asked = [(name, arguments) for name, arguments in setup["constraints"]]
+        text, _ = reply(setup["subject"], setup["minimum"], asked, task.instruction, setup["size"])
+    else:
+        text = _answered(task.instruction, setup["size"])
+    yield Message(role="assistant", content=text)
+
+
+def _answered(instruction: str, size: Size) -> str:
+    """Quotes from the document, from the question's place to the rule, then the option's letter."""
+    puzzle = read_puzzle(instruction, size)
+    path = evidence(puzzle, puzzle.facts)
+    quotes = [sentence(part, size) for part in (*path, *applying(path, puzzle.rules))]
+    letter = solution(puzzle, puzzle.facts, puzzle.rules) or "A"
+    if size == "full":
+        return "\n".join([*quotes, f"answer: {letter}"])
+    return f"note: {' '.join(quotes)} {puzzle.options[LETTERS.index(letter)]} is {letter}. answer: {letter}"
+
+
+def read_puzzle(instruction: str, size: Size) -> Puzzle:
+    """The puzzle that the instruction tells, read from its words alone."""
+    document, _, question = instruction.rpartition(ASKED[size])
+    facts = [
+        Fact(node="", relation=relation, **m.groupdict())
+        for relation in ("joins", "has")
+        for m in pattern(size, relation).finditer(document)
+    ]
+    rules = [
+        Rule(**m.groupdict()) for what in ("rule", "local") for m in pattern(size, what).finditer(document)
+    ]
+    if size == "mini":
+        start = question.split(" have?")[0].split(" of ")[-1]
+        options = question.split("? ", 1)[1].split(" Quote")[0].split(". ")
+        goods = tuple(o.split(" is ")[0] for o in options)
+    else:
+        start = " ".join(question.split(",")[0].split()[-2:])
+        goods = tuple(line.split(") ")[1] for line in question.splitlines()[1:5])
+    hops = question.count(PARTNER[size])
+    return Puzzle(start=start, hops=hops, facts=tuple(facts), rules=tuple(rules), options=goods)

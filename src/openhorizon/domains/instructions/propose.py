@@ -1,0 +1,261 @@
+"""Where the domain's tasks come from: subjects and constraint kinds, and documents made of the graph's passages."""
+
+import random
+import re
+from collections.abc import Iterator
+from zlib import crc32
+
+from openhorizon.domains.domain import Order, Size
+from openhorizon.domains.instructions.compose import reply
+from openhorizon.domains.instructions.documents import (
+    Fact,
+    Puzzle,
+    Rule,
+    applying,
+    evidence,
+    sentence,
+    solution,
+)
+from openhorizon.domains.instructions.kinds import KINDS, Draw, draw_kinds
+from openhorizon.domains.instructions.wording import ADJECTIVES, BANKS, GOODS, NOUNS
+from openhorizon.domains.names import FIRST, SECOND, names, split_of
+from openhorizon.graph.graph import Graph
+from openhorizon.records import (
+    Edge,
+    EdgeKind,
+    Evidence,
+    Limits,
+    Node,
+    NodeKind,
+    Split,
+    Task,
+    VerifierSpec,
+    as_json,
+)
+
+NAME = "instructions"
+PIECES = re.compile(r"\w+|[^\w\s]+")
+LONGEST = 30  # words and marks of a mini reply
+PATIENCE = 5000  # proposals in a row that were all made before: the stream is dry
+CONSTRAINTS = {"mini": (0, 1, 2, 3), "full": (0, 2, 4, 6)}  # by level
+FACTS = {"mini": (0, 5, 6, 5), "full": (0, 20, 40, 60)}  # places in the document, by level
+BASES = {
+    "mini": ("Write {n} words or more about the {s}.", "Tell of the {s} in {n} words or more."),
+    "full": ("Write a text of at least {n} words about the town of {s}.",
+             "Describe the town of {s} to a visitor in at least {n} words."),
+}  # fmt: skip
+FULL_LIMITS = Limits(turns=1, response_tokens=4096, context_tokens=16384, tool_calls=1)
+
+
+def material(seed: int, size: Size) -> Iterator[Node | Edge]:
+    """The kinds of constraints, and a page a place: what it has (a few pages contradict themselves), whom it joins."""
+    for kind in KINDS:
+        yield Node(
+            id=f"{NAME}/constraint/{kind.id}",
+            kind=NodeKind.CONSTRAINT,
+            domain=NAME,
+            title=kind.id,
+            text=kind.full,
+        )
+    rng = random.Random(f"{NAME} {seed}")
+    for split in Split:
+        places = list(names(split, seed))
+        for place, partner in zip(places, places[1:] + places[:1]):
+            goods = rng.sample(GOODS, 2 if rng.random() < 0.06 else 1)
+            said = [("has", g) for g in goods] + [("joins", partner)]
+            yield from _page(place, said, size)
+
+
+def _page(place: str, said: list[tuple[str, str]], size: Size) -> Iterator[Node | Edge]:
+    page = f"{NAME}/{place}"
+    facts = [Fact(node=f"{page}#{i}", place=place, relation=r, object=o) for i, (r, o) in enumerate(said)]
+    texts = [sentence(f, size) for f in facts]
+    yield Node(
+        id=page,
+        kind=NodeKind.ENTITY,
+        domain=NAME,
+        title=place,
+        text="\n\n".join(texts),
+        source=f"generated: {page}",
+    )
+    for fact, text in zip(facts, texts):
+        data = {"place": place, "relation": fact.relation, "object": fact.object}
+        yield Node(
+            id=fact.node, kind=NodeKind.EVIDENCE, domain=NAME, title=place, text=text, source=page, data=data
+        )
+        yield Edge(source=fact.node, target=page, kind=EdgeKind.SUPPORTS)
+    yield Edge(source=page, target=f"{NAME}/{said[-1][1]}", kind=EdgeKind.LINKS_TO, label="joins")
+
+
+def propose(graph: Graph, order: Order) -> Iterator[Task]:
+    """Two prompts with constraints, then one with a long document, and so on; no instruction twice.
+
+    Ends only when nothing new has been found for a long time.
+    """
+    rng = random.Random(f"{NAME} {order.seed} {order.split} {order.size}")
+    region = Region(graph, order.split)
+    seen: set[str] = set()
+    tries = 0
+    while tries < PATIENCE:
+        level = rng.choice(order.levels)
+        task = (
+            long_context(rng, region, order, level) if len(seen) % 3 == 2 else constraints(rng, order, level)
+        )
+        if task is None or task.instruction in seen:
+            tries += 1
+            continue
+        tries = 0
+        seen.add(task.instruction)
+        yield task
+
+
+class Region:
+    """The facts of the places of one split, by place."""
+
+    def __init__(self, graph: Graph, split: Split):
+        self.facts: dict[str, list[Fact]] = {}
+        for node in graph.nodes(NAME, NodeKind.EVIDENCE):
+            if "relation" in node.data and split_of(node.title) is split:
+                self.facts.setdefault(node.title, []).append(Fact(node=node.id, **node.data))
+        self.places = tuple(self.facts)
+
+
+def constraints(rng: random.Random, order: Order, level: int) -> Task | None:
+    """A prompt of as many constraints as the level says; None where they cannot all be kept."""
+    size = order.size
+    subject, minimum = _subject(rng, order), rng.choice(BANKS[size].minimum)
+    base = rng.choice(BASES[size]).format(n=minimum, s=subject)
+    draw = Draw(rng, order.split, size, minimum)
+    drawn = []
+    for kind in draw_kinds(rng, CONSTRAINTS[size][level], size):
+        arguments = kind.draw(draw)
+        if kind.id == "combination:repeat_prompt":
+            arguments = {"prompt_to_repeat": base}
+        drawn.append((kind, arguments))
+    phrases = [kind.phrase(arguments, size) for kind, arguments in drawn]
+    asked = [(kind.id, arguments) for kind, arguments in drawn]
+    instruction = " ".join([base, *phrases])
+    text, kept = reply(subject, minimum, asked, instruction, size)
+    if not kept or (size == "mini" and len(PIECES.findall(text)) > LONGEST):
+        return None
+    relevance = {"subject": subject, "minimum": minimum}
+    keywords = [a["keywords"] for _, a in asked if "keywords" in a]
+    return Task(
+        id=_id(order, "constraints", level, subject, instruction),
+        domain=NAME,
+        split=order.split,
+        instruction=instruction,
+        answer="a text that keeps every constraint",
+        evidence=tuple(
+            Evidence(node=f"{NAME}/constraint/{kind.id}", text=phrase, source="the instruction")
+            for (kind, _), phrase in zip(drawn, phrases)
+        ),
+        verifiers=(
+            VerifierSpec(name="relevance", arguments=relevance),
+            *(VerifierSpec(name=name, arguments=arguments) for name, arguments in asked),
+        ),
+        # all of it stands in the instruction
+        setup={"kind": "constraints", "size": size, **relevance, "constraints": [[n, a] for n, a in asked]},
+        entities=(subject, *(" ".join(words) for words in keywords)),
+        level=level,
+        limits=None if size == "mini" else FULL_LIMITS,
+    )
+
+
+def _subject(rng: random.Random, order: Order) -> str:
+    while True:
+        if order.size == "mini":
+            subject = f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}"
+        else:
+            subject = f"{rng.choice(FIRST)} {rng.choice(SECOND)}"
+        if split_of(subject) is order.split:
+            return subject
+
+
+def long_context(rng: random.Random, region: Region, order: Order, level: int) -> Task | None:
+    """A question about a document with rules. Whether it is sound is for the checks to say, not for us."""
+    size = order.size
+    hops = 0 if level < 3 else (1 if size == "mini" else 2)
+    puzzle = _puzzle(rng, region, FACTS[size][level], hops, local=level > 1)
+    if puzzle is None:
+        return None
+    path = evidence(puzzle, puzzle.facts)
+    rules = applying(path, puzzle.rules)
+    parts = [*puzzle.facts, *puzzle.rules]
+    rng.shuffle(parts)
+    instruction = _question(puzzle, " ".join(sentence(p, size) for p in parts), size)
+    return Task(
+        id=_id(order, "long-context", level, puzzle.start, instruction),
+        domain=NAME,
+        split=order.split,
+        instruction=instruction,
+        answer=solution(puzzle, puzzle.facts, puzzle.rules) or "",
+        evidence=(
+            *(Evidence(node=f.node, text=sentence(f, size), source=f"{NAME}/{f.place}") for f in path),
+            *(Evidence(node=path[-1].node, text=sentence(r, size), source="the instruction") for r in rules),
+        ),
+        verifiers=tuple(VerifierSpec(name=name) for name in ("evidence", "rule", "brief", "answer")),
+        setup={"kind": "long_context", "size": size},
+        private={"puzzle": as_json(puzzle).decode()},
+        entities=tuple(dict.fromkeys(f.place for f in puzzle.facts)),
+        level=level,
+        limits=None if size == "mini" else FULL_LIMITS,
+    )
+
+
+def _puzzle(rng: random.Random, region: Region, count: int, hops: int, local: bool) -> Puzzle | None:
+    """Facts about the start, its partners and random other places, and rules about two goods or two places."""
+    start = place = rng.choice(region.places)
+    told = [place]
+    facts: list[Fact] = []
+    for _ in range(hops):
+        joins = next(f for f in region.facts[place] if f.relation == "joins")
+        facts.append(joins)
+        place = joins.object
+        told.append(place)
+    others = [p for p in rng.sample(region.places, count + hops) if p not in told][: count - len(told)]
+    for other in told + others:
+        facts += [f for f in region.facts[other] if f.relation == "has"]
+    facts += [f for p in others[:hops] for f in region.facts[p] if f.relation == "joins"]
+    good = next(f.object for f in facts if f.place == place and f.relation == "has")
+    # a distractor: the same kind of rule about what another place has
+    strangers = [
+        f for f in facts if f.relation == "has" and f.place not in told and (local or f.object != good)
+    ]
+    if not strangers:
+        return None
+    other = rng.choice(strangers)
+    drawn = rng.choices(GOODS, k=2)
+    meaning = drawn[0] if drawn[0] != good else drawn[1]
+    wrong = rng.choice([g for g in GOODS if g not in (good, meaning)])
+    rules = [Rule(place=place if local else "", good=good, meaning=meaning)]
+    rules.append(
+        Rule(place=other.place if local else "", good=good if local else other.object, meaning=wrong)
+    )
+    options = list(dict.fromkeys([meaning, good, wrong, other.object]))
+    options += rng.sample([g for g in GOODS if g not in options], 4 - len(options))
+    rng.shuffle(options)
+    return Puzzle(start=start, hops=hops, facts=tuple(facts), rules=tuple(rules), options=tuple(options))
+
+
+def _question(puzzle: Puzzle, document: str, size: Size) -> str:
+    start = puzzle.start
+    if size == "mini":
+        asked = f"What does {'the partner of ' * puzzle.hops}{start} have?"
+        options = " ".join(f"{o} is {letter}." for o, letter in zip(puzzle.options, "ABCD"))
+        return f"Text: {document} {asked} {options} Quote the text and the rule and write answer: and the letter."
+    whom = start
+    for _ in range(puzzle.hops):
+        whom = f"the place that shares its harbour with {whom}"
+    options = "\n".join(f"{letter}) {o}" for o, letter in zip(puzzle.options, "ABCD"))
+    return (
+        f"Read the report and answer the question under the report's own rules.\n\n{document}\n\n"
+        f"Question: what is the main trade of {whom}, as this report is to be read?\n{options}\n\n"
+        "Quote word for word only the sentences and the rule that you rely on, then end with a line "
+        "'answer: ' and the letter."
+    )
+
+
+def _id(order: Order, kind: str, level: int, about: str, instruction: str) -> str:
+    mark = f"{crc32(instruction.encode()):08x}"
+    return f"{NAME}/{order.split}/{kind}-{level}-{about.replace(' ', '-')}-{mark}"

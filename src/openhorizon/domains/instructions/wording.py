@@ -1,0 +1,72 @@
+"""The words that tasks and demonstrations of both sizes are made of.
+
+The tiny model sees one subject form, one order of qualities and one sentence per constraint, so that what it has to
+learn is the constraint; the texts for real models say the same things in natural English.
+"""
+
+from openhorizon.records import Record
+
+ADJECTIVES = ("old", "new", "red", "blue", "round", "long", "dark", "soft")
+NOUNS = ("lamp", "boat", "door", "garden", "clock", "stone", "tree", "house")
+QUALITIES = ("calm", "green", "cold", "warm", "small", "big", "quiet", "bright")
+ENDINGS = ("That is all.", "I like it.")
+GOODS = ("salt", "iron", "wool", "corn", "fish", "wine", "tin", "coal")
+
+TOWN = (
+    "Its harbour opens to the west and the boats leave long before dawn.",
+    "Every market day the farmers bring what they grew to the main square.",
+    "The oldest street climbs a hill that looks over the whole valley.",
+    "Children walk to school along a canal that was dug by hand.",
+    "A clock on the town hall has been ten minutes late for years.",
+    "In winter the river freezes and people skate as far as the mill.",
+    "Visitors come for the bread that is baked in stone ovens.",
+    "The library keeps maps that sailors drew more than a century ago.",
+    "At night you can hear the wind in the ropes of the ships.",
+    "Most houses have a bench by the door where neighbours sit and talk.",
+    "A narrow bridge joins the two banks and carries only people on foot.",
+    "The first train arrives at six and the last one leaves before midnight.",
+    "Once a year everyone meets at the shore to light a fire.",
+    "Old sailors still teach the young how to mend a net.",
+)
+
+
+class Bank(Record, kw_only=True):
+    """How one size writes about a subject."""
+
+    opening: str  # {subject}
+    more: tuple[str, ...]  # sentences that may follow in this order; {0} and {1} are further qualities
+    has: str  # what stands before a list of keywords
+    ask: str  # what stands before a list of placeholders
+    rounds: tuple[tuple[int, int], ...]  # (qualities, further sentences): the lengths to try, in this order
+    minimum: tuple[int, ...]  # least numbers of words to draw from
+
+
+BANKS = {
+    "mini": Bank(
+        opening="The {subject} is",
+        more=("It is {0} and {1}.",) * 3,
+        has="It has",
+        ask="Ask",
+        rounds=((3, 0), (3, 1), (1, 0), (2, 0), (1, 1), (1, 2), (3, 2), (1, 3), (5, 0), (7, 0)),
+        minimum=(5, 8, 12),
+    ),
+    "full": Bank(
+        opening="The town of {subject} is",
+        more=TOWN,
+        has="On a walk you will find",
+        ask="If you want to know more, write to",
+        rounds=tuple((3, m) for m in range(15)) + ((1, 1), (1, 2)),
+        minimum=(20, 40, 60, 80),
+    ),
+}
+
+
+def listed(items: list[str], commas: bool) -> str:
+    """`a, b and c`, or without commas `a and b and c`.
+
+    >>> listed(["a", "b", "c"], True)
+    'a, b and c'
+    """
+    if not commas or len(items) < 3:
+        return " and ".join(items)
+    return ", ".join(items[:-1]) + " and " + items[-1]
