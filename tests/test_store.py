@@ -14,7 +14,7 @@ import pytest
 
 from openhorizon.config import DomainPlan, Recipe, SftPlan
 from openhorizon.errors import RunError
-from openhorizon.files import Folder, whole_folder
+from openhorizon.files import Folder, whole_file, whole_folder
 from openhorizon.records import Document
 from openhorizon.store import FORMAT, Run
 
@@ -231,10 +231,18 @@ def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
-def test_a_full_disk_while_a_folder_is_filled_is_a_run_error(tmp_path):
+FULL = (
+    OSError(errno.ENOSPC, "No space left on device"),
+    RuntimeError("I/O error: No space left on device (os error 28)"),
+)
+
+
+@pytest.mark.parametrize("error", FULL, ids=("python", "rust"))
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_full_disk_is_told_whoever_notices_it(tmp_path, whole, error):
     def fill():
-        with whole_folder(tmp_path / "model"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+        with whole(tmp_path / "model"):
+            raise error
 
     assert "disk is full" in refused(fill)
     assert os.listdir(tmp_path) == []
@@ -262,7 +270,7 @@ def test_a_stage_is_done_when_it_says_so_and_only_once(tmp_path):
         stage.finish({"loss": 0.5})
         stage.finish({"loss": 0.1})
         assert stage.done
-        assert run.stage("sft").summary == {"loss": 0.5}
+        assert run.stage("sft").summary() == {"loss": 0.5}
         assert stage.read_json("manifest.json")["files"]["part-0.jsonl"]["bytes"] == 2
 
 

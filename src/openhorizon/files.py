@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -24,21 +24,31 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
 
     RunError: the disk is full or the place cannot be written, with the mend.
     """
+    with whole_file(path) as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """An empty file to write to; it takes the place of `path` when the block ends, and is removed if the block fails.
+
+    RunError: the disk is full, whoever noticed it, or the place cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
         _flush(path.parent)
-    except OSError as error:
+    except BaseException as error:
+        full = _is_full(path.parent, error)  # before the room that this file took is free again
         beside.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
-    except BaseException:
-        beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) or (full and isinstance(error, Exception)):
+            raise unwritable(path, error, full) from error
         raise
 
 
@@ -64,10 +74,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _flush(path.parent)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException as error:
+        full = _is_full(path.parent, error)
         shutil.rmtree(beside, ignore_errors=True)
         restore(old)
-        if isinstance(error, OSError) or (isinstance(error, Exception) and _is_full(path.parent)):
-            raise unwritable(path, error) from error
+        if isinstance(error, OSError) or (full and isinstance(error, Exception)):
+            raise unwritable(path, error, full) from error
         raise
 
 
@@ -86,13 +97,16 @@ def _flush(path: Path) -> None:
         os.close(fd)
 
 
-def _is_full(folder: Path) -> bool:
-    """Whether the disk is full: writers in C report it as errors of their own."""
+def _is_full(folder: Path, error: BaseException) -> bool:
+    """Whether the disk is full: writers in C and Rust (torch, safetensors) report it as errors of their own."""
+    if "No space left" in str(error):
+        return True
     return folder.exists() and shutil.disk_usage(folder).free < 1 << 20
 
 
-def unwritable(path: Path, error: BaseException) -> RunError:
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _is_full(path.parent):
+def unwritable(path: Path, error: BaseException, full: bool = False) -> RunError:
+    """What to tell the user; `full`: the disk was seen to be full."""
+    if full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return RunError(
             f"the disk is full: {path} could not be written. Free some space, then run the same command again; "
             "everything that was already done is kept"

@@ -44,7 +44,6 @@ class Stage(Folder):
     def done(self) -> bool:
         return self.has("manifest.json")
 
-    @property
     def summary(self) -> dict[str, Any]:
         """What the stage said of itself when it finished."""
         return self.read_json("manifest.json")["summary"]
