@@ -14,13 +14,13 @@ from typing import Any
 
 Arguments = Mapping[str, Any]
 
-_ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st vs etc inc ltd jr sr e.g i.e p.m a.m u.s fig no vol p.s p.p.s approx".split()
+_ABBREVIATIONS = re.compile(
+    r"(mr|mrs|ms|dr|prof|st|vs|etc|inc|ltd|jr|sr|e\.g|i\.e|p\.m|a\.m|u\.s|fig|no|vol|p\.s|p\.p\.s|approx)"
 )
-_COMMON_ENGLISH = frozenset(
-    """a about after all also an and are as ask at be but by can do for from good has have he hello here i if in is it
-    its like more my night no not of on one or our she so some that the there these they this to very was we what
-    when which who will with world write you your""".split()
+_COMMON_ENGLISH = re.compile(
+    "(a|about|after|all|also|an|and|are|as|ask|at|be|but|by|can|do|for|from|good|has|have|he|hello|here|i|if|in|is|it|"
+    "its|like|more|my|night|no|not|of|on|one|or|our|she|so|some|that|the|there|these|they|this|to|very|was|we|what|"
+    "when|which|who|will|with|world|write|you|your)"
 )
 
 
@@ -44,7 +44,7 @@ def sentences(text: str) -> int:
     pieces = re.split(r"(?<=[.!?])[\"')*\]]*\s+(?=\S)", text.strip())
     for i, piece in enumerate(pieces):
         last = piece.split()[-1] if piece.split() else ""
-        known = last.endswith(".") and last.rstrip(".").lstrip("(\"'*").lower() in _ABBREVIATIONS
+        known = last.endswith(".") and _ABBREVIATIONS.fullmatch(last.rstrip(".").lstrip("(\"'*").lower())
         enumerated = re.fullmatch(r"\d+\.", piece.strip().splitlines()[-1]) if piece.strip() else None
         lowercase_next = last.endswith("..") and i + 1 < len(pieces) and pieces[i + 1][:1].islower()
         if i + 1 == len(pieces) or not (known or enumerated or lowercase_next):
@@ -61,7 +61,11 @@ def _english(text: str) -> bool:
     found = re.findall(r"[^\W\d_]+", text.lower())
     plain = all(word.isascii() for word in found)
     several = [word for word in found if len(word) > 1]
-    return plain and bool(several) and sum(word in _COMMON_ENGLISH for word in several) * 7 >= len(found)
+    return (
+        plain
+        and bool(several)
+        and sum(bool(_COMMON_ENGLISH.fullmatch(word)) for word in several) * 7 >= len(found)
+    )
 
 
 def _number_paragraphs(text: str, a: Arguments) -> bool:

@@ -28,7 +28,7 @@ class Draw:
     def keywords(self) -> list[str]:
         """Two (full size: three) nouns whose joint name belongs to the split."""
         while True:
-            drawn = sorted(self.rng.sample(NOUNS, 2 if self.size == "mini" else 3))
+            drawn: list[str] = sorted(self.rng.sample(NOUNS, 2 if self.size == "mini" else 3))
             if split_of(" ".join(drawn)) is self.split:
                 return drawn
 

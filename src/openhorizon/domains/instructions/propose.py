@@ -41,8 +41,8 @@ CONSTRAINTS = {"mini": (0, 1, 2, 3), "full": (0, 2, 4, 6)}  # by level
 FACTS = {"mini": (0, 5, 6, 5), "full": (0, 20, 40, 60)}  # places in the document, by level
 BASES = {
     "mini": ("Write {n} words or more about the {s}.", "Tell of the {s} in {n} words or more."),
-    "full": ("Write a text of at least {n} words about the town of {s}.",
-             "Describe the town of {s} to a visitor in at least {n} words."),
+    "full": ("Write a text of at least {n} words about {s} and its people.",
+             "Describe {s} to a visitor in at least {n} words."),
 }  # fmt: skip
 FULL_LIMITS = Limits(turns=1, response_tokens=4096, context_tokens=16384, tool_calls=1)
 

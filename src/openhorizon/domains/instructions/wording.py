@@ -55,7 +55,7 @@ BANKS = {
         more=TOWN,
         has="On a walk you will find",
         ask="If you want to know more, write to",
-        rounds=tuple((3, m) for m in range(15)) + ((1, 1), (1, 2)),
+        rounds=(*((3, m) for m in range(15)), (1, 1), (1, 2)),
         minimum=(20, 40, 60, 80),
     ),
 }
