@@ -145,7 +145,8 @@ def _steps(turn: Turn) -> list[tuple[str, str, ToolResult | None]]:
         )
     if not steps:
         reply = ToolResult(call=None, text=turn.reply) if turn.reply else None
-        steps.append(("message" if turn.reply else "answer", message.content, reply))
+        title = "cut off" if turn.completion.finish == "length" else "message" if turn.reply else "answer"
+        steps.append((title, message.content, reply))
     return steps
 
 
