@@ -145,10 +145,7 @@ class DistillPlan(Plan, kw_only=True):
     group: Positive = 1  # attempts per task
     k: Positive = 16  # salient vocabulary: the teacher's top-k at each position
     temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0  # of the student's attempts
-    direction: Literal["reverse", "forward"] = "reverse"  # of the KL; reverse: student || teacher
-    mass_term: Amount = (
-        0.0  # weight of the correction for student mass outside the salient set; 0: the paper's
-    )
+    direction: Literal["reverse", "forward", "jensen_shannon"] = "reverse"  # of the KL; reverse: student || teacher
     optim: Optim = Optim(lr=1e-6, schedule="constant")
     turns: Count = 0  # T_max, assistant turns; 0: the domain's own limit
     response_tokens: Count = 0  # per turn; 0: the domain's own limit
@@ -156,7 +153,7 @@ class DistillPlan(Plan, kw_only=True):
     balance: Literal["domain", "token"] = (
         "domain"  # weights: mean per domain, then over domains; or every token alike
     )
-    coverage_every: Positive = 1  # steps between measurements of ρ
+    coverage_every: Count = 1  # steps between measurements of ρ; 0: never
     checkpoint_every: Count = 25  # steps; 0: only at the end
 
 
@@ -166,8 +163,8 @@ class EvaluationPlan(Plan, kw_only=True):
     tasks: Positive = 200  # per domain
     attempts: Positive = 1  # per task
     temperature: Annotated[float, Meta(ge=0.0, le=5.0)] = 1.0  # 0: greedy
-    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
-    top_k: Count = 0  # 0: all tokens
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
+    top_k: Count = 20  # 0: all tokens
     seed: Count = 0  # of the attempts
     concurrency: Positive = 64  # attempts at once, per process
     samples: Count = 12  # attempts kept per model and domain for the report's browser
