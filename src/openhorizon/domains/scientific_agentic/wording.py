@@ -1,0 +1,60 @@
+"""How questions are worded: a few constant phrases at mini size, natural sentences at full size."""
+
+from openhorizon.domains.scientific_agentic.questions import Question
+
+MINI = {
+    "single": ("Give the {ask} of {names}.", "What is the {ask} of {names}?"),
+    "pair": ("Give the {ask} of {names}.", "What is the {ask} of {names}?"),
+    "formula": ("Give the {ask} of {names}.", "What is the {ask} of {names}?"),
+    "condition": ("If {names} has {branch} give the {first}, else the {second}.",),
+    "larger": (
+        "Of {names} take the one with larger {by} and give the {ask}.",
+        "Give the {ask} of {names}, whichever has larger {by}.",
+    ),
+    "closer": (
+        "Of {names} take the one closest to {reference} and give the {ask}.",
+        "Give the {ask} of {names}, whichever is closest to {reference}.",
+    ),
+    "largest": (
+        "Of {names} take the one with largest {by} and give the {ask}.",
+        "Give the {ask} of {names}, whichever has largest {by}.",
+    ),
+    "larger-condition": (
+        "Of {names} take the one with larger {by}. If it has {branch} give the {first}, else the {second}.",
+    ),
+    "closest-condition": (
+        "Of {names} take the one closest to {reference}. If it has {branch} give the {first}, else the {second}.",
+    ),
+}  # fmt: skip
+_LIST = "Here are some molecules:\n{names}\n"
+FULL = {
+    "report": ("What are the {ask} of the molecule {names}?", "Report the {ask} of this molecule: {names}"),
+    "largest": (_LIST + "Which has the largest {by}? Report its {ask}.",),
+    "closest": (_LIST + "Take the one that is most similar to {reference} and report its {ask}.",),
+    "largest-with": (
+        _LIST + "Leave out those without the group {keep}. Of the rest, take the one with the largest {by} and report its {ask}.",
+    ),
+    "closest-with": (
+        _LIST + "Leave out those without the group {keep}. Of the rest, take the one most similar to {reference} and report "
+        "its {ask}.",
+    ),
+    "closest-with-condition": (
+        _LIST + "Leave out those without the group {keep}. Of the rest, take the one most similar to {reference}. If it has "
+        "the group {branch}, report its {first}, otherwise its {second}.",
+    ),
+}  # fmt: skip
+
+
+def worded(template: str, q: Question, titles: dict[str, str]) -> str:
+    """The instruction that asks the question."""
+    shown = [titles[c] for c in q.candidates]
+    names = _listed(shown) if q.whole else "\n".join(shown)
+    return template.format(
+        names=names, ask=_listed(q.ask), by=q.by, keep=q.keep, branch=q.branch,
+        reference=titles.get(q.reference, ""), first=q.ask[0], second=q.ask[-1],
+    )  # fmt: skip
+
+
+def _listed(words: list[str] | tuple[str, ...]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
