@@ -207,6 +207,24 @@ def test_a_writer_that_is_killed_loses_no_batch_it_had_finished(tmp_path):
     assert len(set(held)) == len(held)
 
 
+SHARED = """
+import sys
+from openhorizon.graph.store import GraphStore
+from openhorizon.records import Node, NodeKind
+for batch in range(20):
+    with GraphStore(sys.argv[1]) as store:
+        store.add(Node(id=f"{sys.argv[2]}/{batch}/{i}", kind=NodeKind.FACT, domain="d") for i in range(50))
+"""
+
+
+def test_several_processes_write_into_one_graph_and_lose_nothing(tmp_path):
+    path = tmp_path / "graph.db"
+    writers = [subprocess.Popen([sys.executable, "-c", SHARED, str(path), str(n)]) for n in range(3)]
+    assert [w.wait() for w in writers] == [0, 0, 0]
+    with GraphStore(path) as store:
+        assert len(store.nodes()) == 3 * 20 * 50
+
+
 def test_the_schema_and_every_write_are_spelled_for_postgresql_too(store):
     dialect = postgresql.dialect()
     for table in (NODES, EDGES):

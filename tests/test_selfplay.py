@@ -28,7 +28,13 @@ from openhorizon.records import (
     as_json,
 )
 from openhorizon.rollout.attempt import Play
-from openhorizon.selfplay.curate import distinct_histories, distinct_tasks, long_enough, without_copies
+from openhorizon.selfplay.curate import (
+    curate,
+    distinct_histories,
+    distinct_tasks,
+    long_enough,
+    without_copies,
+)
 from openhorizon.selfplay.game import disjoint, play
 
 GRAPH = graph_of()
@@ -339,4 +345,11 @@ def test_tasks_and_histories_are_curated():
     assert short.kept == ()
     assert short.removed[0].why == "2 of at least 3 tool calls"
     assert long_enough(outcome.demonstrations, calls=2).removed == ()
-    assert isinstance(outcome.demonstrations[0].trajectory, Trajectory)
+    pairs = list(zip(outcome.tasks, outcome.demonstrations))
+    copies = [(t, msgspec.structs.replace(j, trajectory=renamed(j.trajectory))) for t, j in pairs[:2]]
+    assert curate(TOWNS, pairs + copies) == (pairs, {"too short": 0, "near-copy": 2})
+    assert curate(replace(TOWNS, min_calls=3), pairs) == ([], {"too short": 6, "near-copy": 0})
+
+
+def renamed(run: Trajectory) -> Trajectory:
+    return msgspec.structs.replace(run, id=f"{run.id}/again")

@@ -6,6 +6,7 @@ in insertion order; writing the same thing again changes nothing. Steps, verdict
 like any other (`writeback.py` says which). `Graph` snapshots are for walks; questions about one task are asked here.
 """
 
+import fcntl
 import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ class GraphStore:
     def __init__(self, path: str | Path):
         self.path = str(path)
         self._engine = _engine(self.path)
-        with self._trouble():
+        with self._trouble(), self._alone():
             self._open()
 
     def __enter__(self) -> Self:
@@ -89,7 +90,8 @@ class GraphStore:
 
     def close(self) -> None:
         """Let go of the file; what was added is on disk since `add` returned."""
-        self._engine.dispose()
+        with self._alone():
+            self._engine.dispose()
 
     @property
     def version(self) -> str:
@@ -101,13 +103,14 @@ class GraphStore:
 
     @property
     def many_writers(self) -> bool:
-        """False: this SQLite may lose data where several processes write at once (the WAL-reset bug)."""
+        """False: this SQLite may lose data where several processes write at once (the WAL-reset bug); a lock file
+        beside the database then lets one in at a time."""
         return self._engine.dialect.name != "sqlite" or driver().sqlite_version_info >= WAL_SAFE
 
     def add(self, nodes: Iterable[Node] = (), edges: Iterable[Edge] = ()) -> None:
         """Write all of it or nothing. A node id or edge (source, target, kind, label) that is there is brought up
         to date in its old place. RunError: the disk is full, the file locked or damaged."""
-        with self._trouble(), self._engine.begin() as db:
+        with self._trouble(), self._alone(), self._engine.begin() as db:
             for rows in _batches(map(node_row, nodes)):
                 db.execute(self._upsert(NODES, ("id",)), rows)
             for rows in _batches(map(edge_row, edges)):
@@ -262,6 +265,21 @@ class GraphStore:
         return {
             tuple(row[:-1]): row[-1] for row in self._rows(query if where is None else query.where(where))
         }
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other writers and checkpoints out while this SQLite has the WAL-reset bug."""
+        if self.many_writers or self.path == ":memory:":
+            yield
+            return
+        try:
+            handle = open(f"{self.path}.lock", "w")  # noqa: SIM115 - closed below; the file stays, as lock files do
+        except OSError:
+            yield  # opening the database tells what is wrong with the place
+            return
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the file is closed, by a kill as well
+            yield
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:

@@ -6,10 +6,11 @@ decides. The first of several stays; every filter says what it removed and why.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from openhorizon.domains.domain import Domain
 from openhorizon.records import Judged, Record, Task, Trajectory
 
 T = TypeVar("T")
@@ -66,6 +67,17 @@ def without_copies(
         kept.append(item)
         shingles.append(mine)
     return Filtered(tuple(kept), tuple(removed))
+
+
+def curate(
+    domain: Domain, solved: Sequence[tuple[Task, Judged]], threshold: float = THRESHOLD
+) -> tuple[list[tuple[Task, Judged]], dict[str, int]]:
+    """The pairs worth learning from, in order, and how many each filter removed ("too short", "near-copy")."""
+    enough = long_enough((judged for _, judged in solved), domain.min_calls if domain.tools else 0)
+    distinct = distinct_histories(enough.kept, threshold)
+    kept = {judged.trajectory.id for judged in distinct.kept}
+    removed = {"too short": len(enough.removed), "near-copy": len(distinct.removed)}
+    return [(task, judged) for task, judged in solved if judged.trajectory.id in kept], removed
 
 
 def distinct_tasks(tasks: Iterable[Task], threshold: float = THRESHOLD) -> Filtered[Task]:
