@@ -93,7 +93,7 @@ def test_later_settings_win():
         ("sft.checkpoint_every=true", ["whole number"]),
         ("sft.optim.lr=0", ["above 0"]),
         ("sft.optim.lr=nan", ["a number"]),
-        ("distill.mass_term=inf", ["a number"]),
+        ("sft.optim.weight_decay=inf", ["a number"]),
         ("model.dtype=float16", ["float32", "bfloat16"]),
         ("domains.search.levels=1,x", ["commas", "whole number"]),
         ("domains.search.levels=0", ["at least 1"]),
