@@ -87,7 +87,7 @@ def every_row_of_the_evaluation_is_there(run: Run) -> str:
     plan = run.recipe.evaluation
     rows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for score in run.stage("evaluation").read_jsonl("scores.jsonl", Score):
-        rows[score.model, score.domain].append(score.task)
+        rows[score.model.replace("teachers/", "teacher/"), score.domain].append(score.task)
         assert 0.0 <= score.value <= 1.0, f"{score.task}: {score.value}"
         assert score.status in ("finished", "truncated"), f"{score.task} was scored though {score.status}"
     for name in run.recipe.domains:
@@ -119,6 +119,7 @@ def curves_are_finite_and_go_down(run: Run) -> str:
     bad = [p for p in metrics.read_all() if p.value is None]
     assert not bad, f"{len(bad)} values are not finite, {bad[0]} first"
     loss = [v for _, v in metrics.curve("sft", "loss")]
+    assert loss, "SFT logged no loss"
     tenth = max(1, len(loss) // 10)
     first, last = sum(loss[:tenth]) / tenth, sum(loss[-tenth:]) / tenth
     assert last < first, f"SFT loss went from {first:.3f} to {last:.3f}"
