@@ -87,13 +87,14 @@ class RawPage(NamedTuple):
 
 def read_dump(path: Path, corpus: str, skipped: Skipped, wiki: Wiki) -> Iterator[Document]:
     """The articles of the dump in its order, ids "<corpus>/<title>". CorpusError: damaged or no MediaWiki dump."""
+    address = _address(path) or f"{corpus}:"
     redirects = {page.title: page.redirect for page in _pages(path) if page.redirect}
     seen: set[str] = set()
     for page in _pages(path):
         if page.redirect:
             continue
         try:
-            document = _document(page, corpus, redirects, wiki)
+            document = _document(page, corpus, address, redirects, wiki)
         except (ValueError, RecursionError, KeyError, IndexError) as error:
             document = f"unreadable wikitext: {type(error).__name__}"
         if isinstance(document, Document) and document.id in seen:
@@ -124,6 +125,20 @@ def _pages(path: Path) -> Iterator[RawPage]:
         raise CorpusError(f"corpus {path}: {what} ({error}); fetch the pages-articles dump again") from error
 
 
+def _address(path: Path) -> str:
+    """What the addresses of the wiki's pages start with, "" if the dump does not say."""
+    opened = {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)
+    try:
+        with opened(path, "rb") as file:
+            for _, element in iterparse(file):
+                name = element.tag.rpartition("}")[2]
+                if name in ("base", "page"):
+                    return (element.text or "").rpartition("/")[0] + "/" if name == "base" else ""
+    except (OSError, EOFError, ParseError, ValueError):
+        pass  # the reading proper says what is wrong
+    return ""
+
+
 def _page(element: Any) -> RawPage | None:
     """The page, None if it is not in the main namespace."""
     title, namespace, redirect, text = "", "", "", ""
@@ -140,7 +155,9 @@ def _page(element: Any) -> RawPage | None:
     return RawPage(title, redirect, text) if title and namespace == "0" else None
 
 
-def _document(page: RawPage, corpus: str, redirects: dict[str, str], wiki: Wiki) -> Document | str:
+def _document(
+    page: RawPage, corpus: str, address: str, redirects: dict[str, str], wiki: Wiki
+) -> Document | str:
     """The article, or why it is left out."""
     import mwparserfromhell
 
@@ -152,7 +169,7 @@ def _document(page: RawPage, corpus: str, redirects: dict[str, str], wiki: Wiki)
     _cut(_prose(code, corpus, redirects, wiki, paragraphs), paragraphs)
     if not any(not text.startswith("==") for text in paragraphs.texts):
         return "empty"
-    source = f"{corpus}:{quote(page.title.replace(' ', '_'), safe='/()')}" if corpus else page.title
+    source = address + quote(page.title.replace(" ", "_"), safe="/()")
     return Document(
         id=f"{corpus}/{page.title}",
         title=page.title,

@@ -57,14 +57,10 @@ def _check_readable(path: Path) -> None:
 
 
 def _some(path: Path, documents: Iterator[Document], skipped: Skipped) -> Iterator[Document]:
-    """The documents; CorpusError if there was not one, also raised at once where that is known before reading."""
-
-    def stream() -> Iterator[Document]:
-        none = True
-        for document in documents:
-            none = False
-            yield document
-        if none:
-            raise CorpusError(f"corpus {path}: not one page with text in it ({skipped}); give {KINDS}")
-
-    return stream()
+    """The documents; CorpusError if there was not one."""
+    none = True
+    for document in documents:
+        none = False
+        yield document
+    if none:
+        raise CorpusError(f"corpus {path}: not one page with text in it ({skipped}); give {KINDS}")

@@ -88,6 +88,11 @@ class Index:
         ranked = sorted((-round(score, 4), searcher.doc(address)["number"][0]) for score, address in found)
         return tuple(self._hit(number, -negative, words) for negative, number in ranked[:k])
 
+    def frequency(self, word: str) -> int:
+        """On how many pages the word stands in the text, in this very form, case aside."""
+        words = self._analyser.analyze(_sound(word))
+        return self._opened.searcher().doc_freq("text", words[0]) if words else 0
+
     def _hit(self, number: int, score: float, words: list[str]) -> Hit:
         page = self._pages[number]
         return Hit(id=page.id, title=page.title, snippet=_snippet(page.text, words), score=score)

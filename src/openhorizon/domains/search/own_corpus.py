@@ -7,12 +7,13 @@ from pathlib import Path
 from openhorizon.corpus import Skipped, read, to_graph
 from openhorizon.domains.domain import Order
 from openhorizon.domains.search.propose import NAME, propose
-from openhorizon.errors import CorpusError
+from openhorizon.errors import ConfigError, CorpusError
 from openhorizon.graph.graph import Graph
 from openhorizon.records import Edge, EdgeKind, Node, Split, Task
 from openhorizon.retrieval.index import Index
 
 HOPS = (2, 3, 4)
+LENGTHS = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,27 @@ def load(path: str | Path) -> Own:
 
 
 def order(seed: int, hops: tuple[int, ...] = HOPS, split: Split = Split.TRAIN) -> Order:
-    """What to ask the proposer for, to get chains of these lengths (2 to 5)."""
+    """What to ask the proposer for, to get chains of these lengths. ConfigError: a length not in 2 to 5."""
+    wrong = [h for h in hops if h not in LENGTHS]
+    if wrong or not hops:
+        raise ConfigError(f"hops {wrong or hops}: give lengths of chains from {LENGTHS[0]} to {LENGTHS[-1]}")
     return Order(split=split, seed=seed, levels=tuple(h - 1 for h in hops), size="full")
 
 
 def propose_from_corpus(
     path: str | Path, count: int, seed: int = 0, hops: tuple[int, ...] = HOPS
 ) -> Iterator[Task]:
-    """Up to `count` proposals from the corpus, not yet put to the acceptance checks; fewer where it gives no more."""
-    own = load(path)
-    for _, task in zip(range(count), propose(own.graph, order(seed, hops))):
+    """Up to `count` proposals from the corpus, not yet put to the acceptance checks; fewer where it gives no more.
+
+    CorpusError: as `load`, or not one chain of links can be asked for.
+    """
+    wanted, own = order(seed, hops), load(path)
+    none = True
+    for _, task in zip(range(count), propose(own.graph, wanted)):
+        none = False
         yield task
+    if none and count:
+        raise CorpusError(
+            f"corpus {path}: {len(own.index)} pages, but no chain of {min(hops)} or more links that a question can"
+            " point at; give more pages with links inside their sentences, or shorter chains"
+        )

@@ -6,18 +6,21 @@ evidence.
 """
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from zlib import crc32
 
 from openhorizon.domains.domain import Order, Size
-from openhorizon.domains.search.clues import clue_for
+from openhorizon.domains.names import split_of
+from openhorizon.domains.search.clues import names_in
 from openhorizon.domains.search.encyclopedia import PHRASES
 from openhorizon.domains.search.walk import Region
 from openhorizon.graph.graph import Graph
 from openhorizon.records import Edge, Evidence, Limits, Node, Split, Task, VerifierSpec
 
 NAME = "search"
-TRIES = 400  # walks without a new task before a level counts as used up
+TRIES = 1_000  # walks without a new task before a level counts as used up
+SAME_END = 6  # tasks of bare links that may end with the same link
 BRIEF = ("What is {}?", "Name {}.", "Find {}.")
 LONG = ("What is the name of {}?", "Identify {}.", "Find out the name of {}.")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -32,17 +35,36 @@ def propose(graph: Graph, order: Order) -> Iterator[Task]:
     rng = random.Random(f"search {order.seed} {order.split}")
     starts = region.typed_starts + region.bare_starts
     levels = list(order.levels) if starts else []
-    seen: set[str] = set()
+    is_new = _novelty()
     while levels:
         for level in tuple(levels):
             for _ in range(TRIES):
                 task = _task(graph, region, rng.choice(starts), level, order, rng)
-                if task is not None and task.instruction not in seen:
-                    seen.add(task.instruction)
-                    yield task
-                    break
+                if task is None or not is_new(task):
+                    continue
+                yield task
+                break
             else:
                 levels.remove(level)
+
+
+def _novelty() -> Callable[[Task], bool]:
+    """A test that is true once for an instruction; of bare links, once for a chain of pages and a few times for an end."""
+    seen: set[object] = set()
+    ends: Counter[str] = Counter()
+
+    def is_new(task: Task) -> bool:
+        keys: list[object] = [task.instruction]
+        if task.setup["form"] == "clues":
+            keys.append((task.answer, *(e.node.rpartition("#")[0] for e in task.evidence)))
+        end = task.evidence[-1].node + task.answer
+        if any(key in seen for key in keys) or (len(keys) > 1 and ends[end] >= SAME_END):
+            return False
+        seen.update(keys)
+        ends[end] += 1
+        return True
+
+    return is_new
 
 
 def _task(
@@ -56,7 +78,7 @@ def _task(
         plan = tuple(str(edge.data["relation"]) for edge in chain)
         instruction, form = _relations_question(pages, plan, order.size, rng), "relations"
     else:
-        plan = _clues(graph, chain, pages)
+        plan = _clues(region, chain, pages)
         if not plan:
             return None
         instruction, form = _clues_question(pages[0].title, plan), "clues"
@@ -75,19 +97,12 @@ def _relations_question(pages: list[Node], plan: tuple[str, ...], size: Size, rn
     return rng.choice(BRIEF if size == "mini" else LONG).format(phrase)
 
 
-def _clues(graph: Graph, chain: tuple[Edge, ...], pages: list[Node]) -> tuple[str, ...]:
-    """One clue a hop, () if a hop has none that is unambiguous and keeps the names on the way."""
-    clues = []
-    for n, edge in enumerate(chain):
-        anchor = str(edge.data["anchor"])
-        same_words = {e.target for e in graph.out(edge.source) if e.data.get("anchor") == anchor}
-        passage = graph.node(str(edge.data["passage"]))
-        secret = tuple(page.title for page in pages[1:])
-        clue = clue_for(anchor, passage.text, pages[n].text, secret) if same_words == {edge.target} else ""
-        if not clue:
-            return ()
-        clues.append(clue)
-    return tuple(clues)
+def _clues(region: Region, chain: tuple[Edge, ...], pages: list[Node]) -> tuple[str, ...]:
+    """One clue a hop, () if a hop has none that keeps the names on the way."""
+    secret = {word for page in pages[1:] for word in region.words.telling(page.title)}
+    clues = (next((c for c in region.clues(edge) if not names_in(c, secret)), "") for edge in chain)
+    found = tuple(c for c in clues if c)
+    return found if len(found) == len(chain) else ()
 
 
 def _clues_question(start: str, clues: tuple[str, ...]) -> str:
@@ -124,7 +139,7 @@ def _build(
         ),
         setup={"start": pages[0].title, "form": form},
         plan=plan,
-        entities=tuple(page.title for page in pages),
+        entities=tuple(page.title for page in pages if split_of(page.title) is split),
         level=level,
         limits=limits,
     )

@@ -1,7 +1,7 @@
 """The look for a second answer or a way around the chain."""
 
 from openhorizon.domains.domain import Resources
-from openhorizon.domains.search.clues import BLANK, find, names_in, title_words
+from openhorizon.domains.search.clues import BLANK, COMMON, find, names_in, title_words
 from openhorizon.domains.search.tools import HITS, HITS_BRIEF, NAME
 from openhorizon.records import EdgeKind, Task
 
@@ -17,11 +17,13 @@ def shortcut(task: Task, resources: Resources) -> str:
 
 def _told(task: Task, pages: list[str], resources: Resources) -> str:
     """A brief question is made of relations and one name; elsewhere any form of the answer's words counts."""
-    told = (
-        task.answer.casefold() in task.instruction.casefold()
-        if task.setup["form"] != "clues"
-        else names_in(task.instruction.replace(str(task.setup["start"]), " "), task.answer)
-    )
+    if task.setup["form"] != "clues":
+        told = task.answer.casefold() in task.instruction.casefold()
+    else:
+        rare = max(3, COMMON * len(resources.index))
+        words = title_words(task.answer)
+        telling = tuple(w for w in words if resources.index.frequency(w) <= rare) or words
+        told = any(names_in(clue, telling) for clue in task.plan)
     return "the question contains the answer" if told else ""
 
 
@@ -61,7 +63,7 @@ def _found_by_words(task: Task, pages: list[str], resources: Resources) -> str:
     hits = resources.index.search(task.instruction, HITS_BRIEF if brief else HITS, domain=NAME)
     if last in [hit.id for hit in hits[:HITS_BRIEF]]:
         return "searching for the question finds the page that tells the answer"
-    if any(_tells(hit.snippet, task, hit.title) for hit in hits if not brief):
+    if not brief and any(_tells(hit.snippet, task) for hit in hits):
         return "searching for the question shows the answer"
     if task.setup["form"] == "clues":
         first = resources.index.search(task.plan[-1].replace(BLANK, " "), 1, domain=NAME)
@@ -70,8 +72,8 @@ def _found_by_words(task: Task, pages: list[str], resources: Resources) -> str:
     return ""
 
 
-def _tells(snippet: str, task: Task, title: str) -> bool:
-    """The snippet holds the clue's words next to the answer, or the fact itself."""
+def _tells(snippet: str, task: Task) -> bool:
+    """The snippet holds the clue's words around the answer, or the fact itself."""
     if task.setup["form"] == "clues":
         return bool(find(task.plan[-1], snippet))
-    return task.answer in snippet and task.plan[-1] in snippet and bool(title_words(title))
+    return task.answer in snippet and task.plan[-1] in snippet
