@@ -15,6 +15,9 @@ QUANTITY = re.compile(
     r"(?:\s?[×x*]\s?10(?:\^|\*\*)?\{?(?P<power>[-−]?\d{1,3})\}?)?"
     rf"[ \t]?(?P<unit>{UNIT}(?:(?:{JOIN}){UNIT}\)?){{0,6}})?"
 )
+# TeX and Markdown around an answer: \text, \, and ** where it is not a power
+MARKS = r"\\(?:text|mathrm|cdot|[,; ])|[$\\]|\*\*(?!-?\d)"
+BRACES = {ord("{"): None, ord("}"): None}
 
 
 @cache
@@ -48,8 +51,7 @@ def quantity(text: str, dimension: str) -> tuple[float | None, float | None]:
     lines = [line for line in text[-2000:].splitlines() if line.strip()]
     if not lines:
         return None, None
-    line = re.sub(r"\\(?:text|mathrm|,|;|\s)|[{}$*]{2,}|[$\\]", " ", lines[-1][-300:])
-    line = line.replace("\\times", "×")
+    line = " ".join(re.sub(MARKS, " ", lines[-1][-300:].replace("\\times", "×").translate(BRACES)).split())
     found = list(QUANTITY.finditer(line))
     if not found:
         return None, None

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Iterator
 from zlib import crc32
 
+from msgspec.structs import replace
+
 from openhorizon.domains.domain import Order
 from openhorizon.domains.names import split_of
 from openhorizon.domains.scientific_agentic.chemistry import COUNTS, DESCRIPTORS, GROUPS, TELLING, count
@@ -15,6 +17,7 @@ from openhorizon.graph.graph import Graph
 from openhorizon.records import EdgeKind, Evidence, Limits, NodeKind, Split, Task, VerifierSpec, as_json
 
 FULL_LIMITS = Limits(turns=20, response_tokens=2048, context_tokens=24576, tool_calls=40)
+TRIES = 80  # draws for a wanted branch of a condition
 PATIENCE = 3000  # draws in a row without a new task after which the stream ends
 
 
@@ -114,91 +117,89 @@ def _formula(rng: random.Random, r: Registry) -> Question:
     return Question(candidates=(rng.choice(r.all),), ask=("formula",))
 
 
-def _evenly(rng: random.Random, q: Question) -> Question | None:
-    """The question, or None so often that both branches are taken equally often: most molecules lack a given group."""
-    if q.branch and bool(count(chosen(q), q.branch)) is not (rng.random() < 0.5):
+def _condition(draw: Draw) -> Draw:
+    """Of the drawn question's two descriptors one is reported, as a group of the chosen molecule decides.
+
+    For every group both branches are equally likely, though most molecules lack it.
+    """
+
+    def balanced(rng: random.Random, r: Registry) -> Question | None:
+        group, has = rng.choice(list(GROUPS)), rng.random() < 0.5
+        for _ in range(TRIES):
+            q = draw(rng, r)
+            if q and kept(q) and bool(count(chosen(q), group)) is has:
+                return replace(q, branch=group)
         return None
-    return q
+
+    return balanced
 
 
-def _condition(rng: random.Random, r: Registry) -> Question | None:
-    """One molecule and a group."""
-    group, smiles = rng.choice(list(GROUPS)), rng.choice(r.all)
-    return _evenly(rng, Question(candidates=(smiles,), branch=group, ask=tuple(rng.sample(TELLING, 2))))
+def _one(rng: random.Random, r: Registry) -> Question:
+    return Question(candidates=(rng.choice(r.all),), ask=tuple(rng.sample(TELLING, 2)))
 
 
-def _largest(n: int, branch: bool = False) -> Draw:
+def _largest(n: int, asks: int = 1) -> Draw:
     def draw(rng: random.Random, r: Registry) -> Question:
-        by, *ask = rng.sample(TELLING, 3 if branch else 2)
-        group = rng.choice(list(GROUPS)) if branch else ""
-        return Question(
-            candidates=tuple(rng.sample(r.all, n)), pick="largest", by=by, branch=group, ask=tuple(ask)
-        )
+        by, *ask = rng.sample(TELLING, 1 + asks)
+        return Question(candidates=tuple(rng.sample(r.all, n)), pick="largest", by=by, ask=tuple(ask))
 
     return draw
 
 
-def _closest(n: int, branch: bool = False) -> Draw:
+def _closest(n: int, asks: int = 1) -> Draw:
     def draw(rng: random.Random, r: Registry) -> Question | None:
-        reference, *others = rng.sample(r.all, n)
-        candidates = [rng.choice(r.kin[reference]), *others]
+        candidates, reference = _around(rng, r, n)
         if len(set(candidates)) < n:
             return None
-        rng.shuffle(candidates)
-        ask = rng.sample(TELLING, 2 if branch else 1)
-        group = rng.choice(list(GROUPS)) if branch else ""
-        q = Question(
-            candidates=tuple(candidates), pick="closest", reference=reference, branch=group, ask=tuple(ask)
-        )
-        return _evenly(rng, q)
+        ask = tuple(rng.sample(TELLING, asks))
+        return Question(candidates=candidates, pick="closest", reference=reference, ask=ask)
 
     return draw
 
 
-def _full(pick: str, n: int, keep: bool, branch: bool, asks: int) -> Draw:
-    """Full size: SMILES, all descriptors, optionally a group as filter."""
+def _around(rng: random.Random, r: Registry, n: int) -> tuple[tuple[str, ...], str]:
+    """(n molecules, one of them kin of the reference, in any order; the reference)."""
+    reference, *others = rng.sample(r.all, n)
+    candidates = [rng.choice(r.kin[reference]), *others]
+    rng.shuffle(candidates)
+    return tuple(candidates), reference
+
+
+def _full(pick: str, n: int, keep: bool, asks: tuple[int, int]) -> Draw:
+    """Full size: SMILES, all descriptors (`asks`: so many telling ones and counts), optionally a group as filter."""
 
     def draw(rng: random.Random, r: Registry) -> Question | None:
-        reference, *others = rng.sample(r.all, n + 1)
-        candidates = [*others[:-1], rng.choice(r.kin[reference])] if pick == "closest" else others
+        candidates, reference = _around(rng, r, n)
         if len(set(candidates)) < n:
             return None
-        rng.shuffle(candidates)
-        by, *ask = rng.sample([d for d in DESCRIPTORS if d not in COUNTS], 1 + asks)
-        groups = [
-            g
-            for g in rng.sample(list(GROUPS), len(GROUPS))
-            if 1 < sum(count(c, g) > 0 for c in candidates) < n
-        ]
+        groups = [g for g in GROUPS if 1 < sum(count(c, g) > 0 for c in candidates) < n]
         if keep and not groups:
             return None
-        groups = [*groups[:1], rng.choice(list(GROUPS))]
-        extra = () if branch or asks > 1 else (rng.choice(COUNTS),)
-        q = Question(
-            candidates=tuple(candidates), pick=pick, keep=groups[0] if keep else "", whole=False,
+        by, *ask = rng.sample([d for d in DESCRIPTORS if d not in COUNTS], 1 + asks[0])
+        return Question(
+            candidates=candidates, pick=pick, keep=rng.choice(groups) if keep else "", whole=False,
             by=by if pick == "largest" else "", reference=reference if pick == "closest" else "",
-            branch=groups[-1] if branch else "", ask=(*ask, *extra),
+            ask=(*ask, *rng.sample(COUNTS, asks[1])),
         )  # fmt: skip
-        return _evenly(rng, q) if kept(q) else None
 
     return draw
 
 
 MINI_FAMILIES: dict[int, dict[str, Draw]] = {
     1: {"single": _single, "pair": _pair, "formula": _formula},
-    2: {"condition": _condition, "larger": _largest(2), "closer": _closest(2)},
+    2: {"condition": _condition(_one), "larger": _largest(2), "closer": _closest(2)},
     3: {
         "largest": _largest(3),
-        "larger-condition": _largest(2, True),
-        "closest-condition": _closest(3, True),
+        "larger-condition": _condition(_largest(2, asks=2)),
+        "closest-condition": _condition(_closest(3, asks=2)),
     },
 }
 FULL_FAMILIES: dict[int, dict[str, Draw]] = {
-    1: {"report": _full("", 1, False, False, 2)},
-    2: {"largest": _full("largest", 3, False, False, 1), "closest": _full("closest", 4, False, False, 1)},
+    1: {"report": _full("", 1, False, (2, 0))},
+    2: {"largest": _full("largest", 3, False, (1, 1)), "closest": _full("closest", 4, False, (1, 1))},
     3: {
-        "largest-with": _full("largest", 6, True, False, 2),
-        "closest-with": _full("closest", 6, True, False, 2),
-        "closest-with-condition": _full("closest", 6, True, True, 2),
+        "largest-with": _full("largest", 6, True, (2, 0)),
+        "closest-with": _full("closest", 6, True, (2, 0)),
+        "closest-with-condition": _condition(_full("closest", 6, True, (2, 0))),
     },
 }
