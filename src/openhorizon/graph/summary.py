@@ -104,7 +104,10 @@ def _attempt_lines(one: Attempt, task_id: str) -> list[str]:
 
 
 def _step_lines(step: Step) -> list[str]:
-    lines = [f"    {step.action.title}: {_line(step.action.text)}"]
+    title, text = step.action.title, _line(step.action.text)
+    lines = [
+        f"    {text}" if f"{title} {{" in text else f"    {title}: {text}"
+    ]  # a call names its tool itself
     if step.observation is not None:
         lines.append(f"      {step.observation.title}: {_line(step.observation.text)}")
     lines += [f"      from {_where(node)}" for node in step.consulted]
