@@ -27,7 +27,10 @@ KINDS: dict[str, Callable[[tuple[str, ...]], Sandbox]] = {
     "bubblewrap": lambda preload: Bubblewrap(preload),
     "local": lambda preload: Local(),  # UNSAFE, never chosen by itself
 }
-PRELOAD = ("numpy", "sklearn.tree", "sklearn.neighbors", "sklearn.linear_model", "sklearn.naive_bayes")
+PRELOAD = (
+    "numpy", "numpy.random", "sklearn.tree", "sklearn.neighbors", "sklearn.linear_model", "sklearn.naive_bayes",
+    "sklearn.svm", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.model_selection",
+)  # fmt: skip
 
 # What a jail must refuse; each line prints a word where the wall is missing.
 _PROBE = """

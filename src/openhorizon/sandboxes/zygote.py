@@ -5,11 +5,14 @@ Asked and answered over one socket whose number is argv[1] (4 bytes of length, t
 As process 1 it cannot be killed from inside, and `kill(-1)` ends everything a program left behind.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
 import importlib
+import linecache
 import os
+import random
 import re
 import resource
 import select
@@ -19,7 +22,10 @@ import socket
 import stat
 import struct
 import sys
+import threading
 import time
+import traceback
+import types
 from typing import Any, NoReturn
 
 import msgspec
@@ -83,6 +89,7 @@ def warm(modules: list[str], sources: list[str]) -> list[str]:
 
 def be_the_program(ask: dict[str, Any], out: int, err: int, pages: int) -> NoReturn:
     """In the child: limits, then the program as __main__, then exit as Python would."""
+    gc.disable()  # while nothing but this server's objects is there: a pass would copy all their pages
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, source in ((0, os.open("/dev/null", os.O_RDONLY)), (1, out), (2, err)):
@@ -105,11 +112,6 @@ def be_the_program(ask: dict[str, Any], out: int, err: int, pages: int) -> NoRet
 
 
 def run_as_main(program: str) -> int:
-    import linecache
-    import random
-    import traceback
-    import types
-
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
@@ -122,6 +124,7 @@ def run_as_main(program: str) -> int:
     sys.path.insert(0, WORK)
     sys.argv = ["main.py"]
     importlib.invalidate_caches()
+    gc.enable()
     linecache.cache["main.py"] = (len(program), None, program.splitlines(True), "main.py")
     try:
         exec(compile(program, "main.py", "exec"), main.__dict__)
@@ -138,9 +141,6 @@ def run_as_main(program: str) -> int:
 
 
 def end_of_program() -> int:
-    import atexit
-    import threading
-
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     return 0
