@@ -41,8 +41,8 @@ def to_graph(documents: Iterable[Document], domain: str) -> tuple[tuple[Node, ..
     "passage" (id of the passage that justifies it), "anchor", "relation". Links to pages that are not among the
     documents, links to the page itself, and repeats within a passage are dropped; so is a second page of an id.
     """
-    pages = list({d.id: d for d in reversed(list(documents))}.values())[::-1]
-    known = {page.id for page in pages}
+    known: set[str] = set()
+    pages = [page for page in documents if not (page.id in known or known.add(page.id))]
     edges: list[Edge] = []
     cut: list[tuple[Document, tuple[Passage, ...], list[Edge]]] = []
     arrivals: Counter[str] = Counter()

@@ -66,6 +66,7 @@ PROSE_TAGS = frozenset(
 )
 HIDDEN = re.compile(r"__[A-Z]+__|-\{|\}-")
 _EMPTY_BRACKETS = re.compile(r"\s*\((?:[\s;,:—–-]|\bor\b)*\)")
+_MARKUP = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{\||\|\}|</?[a-z]+[^<>]*>", re.I)
 _HEADING, _ITEM = "\ue003", "\ue004"  # mark a line's kind until paragraphs are cut
 
 
@@ -251,7 +252,8 @@ def _plain(code: Any) -> str:
 def _cut(marked: str, paragraphs: Paragraphs) -> None:
     """Split into paragraphs: blank lines part them; neighbouring list items make one, without links.
 
-    A heading enters with the first paragraph below it: sections left empty by dropped tables leave no trace.
+    A heading enters with the first paragraph below it: sections left empty by dropped tables leave no trace. Nor do
+    paragraphs that still hold markup, because it was broken.
     """
     headings: list[str] = []
     for block in re.split(r"\n\s*\n", marked):
@@ -260,7 +262,7 @@ def _cut(marked: str, paragraphs: Paragraphs) -> None:
             if kind == _HEADING:
                 level = text.partition(" ")[0]
                 headings = [h for h in headings if len(h.partition(" ")[0]) < len(level)] + [text]
-            elif text:
+            elif text and not _MARKUP.search(text):
                 for heading in headings:
                     paragraphs.add(heading)
                 headings = []
