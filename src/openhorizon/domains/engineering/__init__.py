@@ -16,7 +16,7 @@ DOMAIN = Domain(
     name="engineering",
     tools=TOOLS,
     system=SYSTEM,
-    brief="run solutions and keep the best",
+    brief="keep the best solution",
     limits=Limits(turns=8, response_tokens=96, context_tokens=1024, tool_calls=20),
     material=material,
     propose=propose,

@@ -140,7 +140,7 @@ def _mini_task(
     said = [f"{family} {knob}" if knob else family for family, knob in tries]
     wordings = ("{name}: try {tries}.{then} keep the best.", "{name}: compare {tries}.{then} keep the best.")
     order = rng.sample(list(then), len(then))
-    after = f" then the best: {', '.join(f'{f} to {then[f]}' for f in order)}." if then else ""
+    after = f" patch the best: {', '.join(f'{f} to {then[f]}' for f in order)}." if then else ""
     instruction = rng.choice(wordings).format(name=node.title, tries=", ".join(said), then=after)
     programs = [kit_program(*t) for t in (*tries, *then.items())]
     return _task(
