@@ -129,11 +129,11 @@ def test_an_unfinished_reply_keeps_nothing():
 
 def test_words_copied_from_the_request_are_not_a_reply():
     asked = "Write 5 words or more about the old lamp. Use the words door and tree."
-    assert relevant("The old lamp is calm and green.", asked, "old lamp", 5)
+    assert relevant("All about the old lamp: calm and green.", asked, "old lamp", 5)
     assert not relevant(asked, asked, "old lamp", 5)
-    assert not relevant("about the old lamp use the words door and tree", asked, "old lamp", 5)
+    assert not relevant("more about the old lamp use the words door and tree", asked, "old lamp", 5)
     assert not relevant("old lamp old lamp old lamp", asked, "old lamp", 5)
-    assert not relevant("The red boat is calm and green.", asked, "old lamp", 5)
+    assert not relevant("All about the red boat: calm and green.", asked, "old lamp", 5)
 
 
 def test_two_of_three_prompts_carry_constraints_and_the_rest_documents():
@@ -261,6 +261,6 @@ def test_mini_tasks_are_short_and_of_few_words():
 
 
 def test_evidence_stands_in_the_graph():
-    for task in proposals("mini", Split.TRAIN, 60):
+    for task in sound("mini", Split.TRAIN, 60):
         assert task.evidence
         assert all(piece.node in GRAPHS["mini"] for piece in task.evidence)

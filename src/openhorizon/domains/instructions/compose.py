@@ -13,7 +13,7 @@ from openhorizon.domains.instructions.checks import follows, words
 from openhorizon.domains.instructions.wording import BANKS, QUALITIES, Bank, listed
 
 Constraints = Sequence[tuple[str, Mapping[str, Any]]]
-RUN = 4  # words in a row that also stand in the request are a copy of it
+RUN = 5  # words in a row that also stand in the request are a copy of it
 
 
 def plain(subject: str, size: Size, qualities: int = 3) -> str:
@@ -25,7 +25,7 @@ def plain(subject: str, size: Size, qualities: int = 3) -> str:
 def relevant(text: str, instruction: str, subject: str, minimum: int) -> bool:
     """Whether the text speaks of the subject in at least `minimum` words of its own, five of them different.
 
-    Words in a run of four or more that stands in the request as well are a copy and do not count.
+    Words in a run of five or more that stands in the request as well are a copy and do not count.
     """
     said = [w.lower() for w in words(text)]
     asked = [w.lower() for w in words(instruction)]
@@ -97,12 +97,13 @@ def _sentences(
         s.format(*(free + free)[2 * i : 2 * i + 2]) if free else s for i, s in enumerate(bank.more[:more])
     ]
     if "keywords:existence" in asked:
-        body.append(
-            f"{bank.has} {listed([f'a {k}' for k in asked['keywords:existence']['keywords']], commas)}."
-        )
+        wanted = [bank.keyword.format(k) for k in asked["keywords:existence"]["keywords"]]
+        said = listed(wanted, commas)
+        body.append(f"{bank.has} {bank.keywords.format(said)}.")
     if "keywords:frequency" in asked:
         often = asked["keywords:frequency"]
-        body.append(f"{bank.has} {listed(['a ' + often['keyword']] * int(often['frequency']), commas)}.")
+        said = [bank.again.format(often["keyword"])] * int(often["frequency"])
+        body.append(f"{bank.has} {listed(said, commas)}.")
     if "detectable_content:number_placeholders" in asked:
         count = int(asked["detectable_content:number_placeholders"]["num_placeholders"])
         ask = bank.ask if commas else bank.ask.replace(",", "")

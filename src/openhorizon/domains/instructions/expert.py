@@ -15,8 +15,8 @@ from openhorizon.domains.instructions.documents import (
 )
 from openhorizon.records import Message, Task
 
-ASKED = {"mini": "What does ", "full": "Question: "}
-PARTNER = {"mini": "the partner of", "full": "shares its harbour with"}
+ASKED = {"mini": "\nFind goods", "full": "Question: "}
+PARTNER = {"mini": "of partner", "full": "shares its harbour with"}
 
 
 def expert(task: Task) -> Expert:
@@ -38,7 +38,8 @@ def _answered(instruction: str, size: Size) -> str:
     letter = solution(puzzle, puzzle.facts, puzzle.rules) or "A"
     if size == "full":
         return "\n".join([*quotes, f"answer: {letter}"])
-    return f"note: {' '.join(quotes)} {puzzle.options[LETTERS.index(letter)]} is {letter}. answer: {letter}"
+    asked = f"Find goods{' of partner' * puzzle.hops}:"
+    return f"{asked} {' '.join(quotes)} {puzzle.options[LETTERS.index(letter)]} is {letter}. answer: {letter}"
 
 
 def read_puzzle(instruction: str, size: Size) -> Puzzle:
@@ -53,8 +54,8 @@ def read_puzzle(instruction: str, size: Size) -> Puzzle:
         Rule(**m.groupdict()) for what in ("rule", "local") for m in pattern(size, what).finditer(document)
     ]
     if size == "mini":
-        start = question.split(" have?")[0].split(" of ")[-1]
-        options = question.split("? ", 1)[1].split(" Quote")[0].split(". ")
+        start = question.split(": ")[1].split(".")[0]
+        options = question.split("\n")[1].split(" Quote")[0].split(". ")
         goods = tuple(o.split(" is ")[0] for o in options)
     else:
         start = " ".join(question.split(",")[0].split()[-2:])

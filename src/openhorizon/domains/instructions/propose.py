@@ -40,7 +40,7 @@ PATIENCE = 5000  # proposals in a row that were all made before: the stream is d
 CONSTRAINTS = {"mini": (0, 1, 2, 3), "full": (0, 2, 4, 6)}  # by level
 FACTS = {"mini": (0, 5, 6, 5), "full": (0, 20, 40, 60)}  # places in the document, by level
 BASES = {
-    "mini": ("Write {n} words or more about the {s}.", "Tell of the {s} in {n} words or more."),
+    "mini": ("Write {n} words or more about the {s}.", "In {n} words or more write about the {s}."),
     "full": ("Write a text of at least {n} words about {s} and its people.",
              "Describe {s} to a visitor in at least {n} words."),
 }  # fmt: skip
@@ -241,9 +241,9 @@ def _puzzle(rng: random.Random, region: Region, count: int, hops: int, local: bo
 def _question(puzzle: Puzzle, document: str, size: Size) -> str:
     start = puzzle.start
     if size == "mini":
-        asked = f"What does {'the partner of ' * puzzle.hops}{start} have?"
+        asked = f"Find goods{' of partner' * puzzle.hops}: {start}."
         options = " ".join(f"{o} is {letter}." for o, letter in zip(puzzle.options, "ABCD"))
-        return f"Text: {document} {asked} {options} Quote the text and the rule and write answer: and the letter."
+        return f"Text: {document}\n{asked}\n{options} Quote the text and the rule and write answer: and the letter."
     whom = start
     for _ in range(puzzle.hops):
         whom = f"the place that shares its harbour with {whom}"

@@ -1,7 +1,8 @@
 """The words that tasks and demonstrations of both sizes are made of.
 
 The tiny model sees one subject form, one order of qualities and one sentence per constraint, so that what it has to
-learn is the constraint; the texts for real models say the same things in natural English.
+learn is the constraint; what it has to copy stands in the request after the same words as in the reply ("about the",
+"the words"). The texts for real models say the same things in natural English.
 """
 
 from openhorizon.records import Record
@@ -33,9 +34,12 @@ TOWN = (
 class Bank(Record, kw_only=True):
     """How one size writes about a subject."""
 
-    opening: str  # {subject}
+    opening: str  # {subject}; qualities follow
     more: tuple[str, ...]  # sentences that may follow in this order; {0} and {1} are further qualities
     has: str  # what stands before a list of keywords
+    keyword: str  # {0}: each keyword
+    keywords: str  # {0}: all of them, listed
+    again: str  # {0}: a keyword that is said several times
     ask: str  # what stands before a list of placeholders
     rounds: tuple[tuple[int, int], ...]  # (qualities, further sentences): the lengths to try, in this order
     minimum: tuple[int, ...]  # least numbers of words to draw from
@@ -43,17 +47,23 @@ class Bank(Record, kw_only=True):
 
 BANKS = {
     "mini": Bank(
-        opening="The {subject} is",
+        opening="All about the {subject}:",
         more=("It is {0} and {1}.",) * 3,
         has="It has",
+        keyword="{0}",
+        keywords="the words {0}",
+        again="the word {0}",
         ask="Ask",
         rounds=((3, 0), (3, 1), (1, 0), (2, 0), (1, 1), (1, 2), (3, 2), (1, 3), (5, 0), (7, 0)),
-        minimum=(5, 8, 12),
+        minimum=(6, 9, 14),
     ),
     "full": Bank(
         opening="The town of {subject} is",
         more=TOWN,
         has="On a walk you will find",
+        keyword="a {0}",
+        keywords="{0}",
+        again="a {0}",
         ask="If you want to know more, write to",
         rounds=(*((3, m) for m in range(15)), (1, 1), (1, 2)),
         minimum=(20, 40, 60, 80),
