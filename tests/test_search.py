@@ -412,6 +412,18 @@ def test_a_users_folder_of_linked_pages_gives_tasks_that_the_expert_solves(own):
         assert all(Path(e.source).is_file() for e in task.evidence)
 
 
+def test_relations_that_a_users_links_name_are_asked_by_name_and_shown_by_read_page(own):
+    for page in own.rglob("*.md"):
+        text = regex.sub(r"\]\((\S+?/|)(\w+)\.md\)", r'](\1\2.md "relation: \2 keeper")', page.read_text())
+        page.write_text(text)
+    corpus = load(own)
+    work = Resources(corpus.graph, corpus.index, Echo())
+    some = tuple(t for split in Split for t in DOMAIN.propose(corpus.graph, order(0, split=split)))
+    assert some
+    assert all("keeper of the" in t.instruction for t in some)
+    assert verdicts(played(some, work)) == [True] * len(some)
+
+
 def test_a_corpus_without_links_or_chains_is_one_clear_error(tmp_path):
     (tmp_path / "a.md").write_text("Text without links.")
     with pytest.raises(CorpusError, match="no links to each other"):

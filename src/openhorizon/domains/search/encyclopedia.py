@@ -62,6 +62,7 @@ SENTENCES = (
     "{object} is the {relation} of {subject}.",
     "As its {relation}, {subject} has {object}.",
 )
+BRIEF = "The {relation} is {object}."
 FORMER = "Until {year}, the {relation} was {object}."
 REMARKS = (
     "The archives agree on this since {year}.", "A note of {year} gives the details.", "This was confirmed in {year}.",
@@ -85,6 +86,12 @@ def things(split: Split, seed: int) -> dict[str, list[str]]:
         found[kind] = pool[round(start * len(pool)) : round((start + share) * len(pool))]
         start += share
     return found
+
+
+def says(passage: str, relation: str, subject: str, name: str) -> bool:
+    """True where the passage states the relation in one of the ways that the encyclopedia does."""
+    ways = (BRIEF, *SENTENCES)
+    return any(way.format(relation=relation, subject=subject, object=name) in passage for way in ways)
 
 
 def _pages(split: Split, seed: int, size: Size) -> Iterator[Document]:
@@ -113,7 +120,7 @@ def _brief_page(
     rng: random.Random,
 ) -> Document:
     """One short sentence a fact; the word of the relation always stands right before the object."""
-    paragraphs = [f"{title} is a {kind}.", *(f"The {r.word} is {name}." for r, name in facts)]
+    paragraphs = [f"{title} is a {kind}.", *(BRIEF.format(relation=r.word, object=name) for r, name in facts)]
     links = [_link(name, n, r.word) for n, (r, name) in enumerate(facts, start=1)]
     return _document(title, paragraphs, links)
 

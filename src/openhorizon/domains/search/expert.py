@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 from openhorizon.domains.domain import Expert, Seen
 from openhorizon.domains.search.clues import BLANK, find
-from openhorizon.domains.search.encyclopedia import SENTENCES
+from openhorizon.domains.search.encyclopedia import BRIEF, SENTENCES
 from openhorizon.domains.search.tools import ARROW
 from openhorizon.records import Message, Task, ToolCall
 
@@ -53,7 +53,7 @@ def by_relation(relation: str, page: str, title: str, form: str) -> tuple[str, s
     listed = re.search(rf"^\({re.escape(relation)}\) .*{re.escape(ARROW)}(.+)$", page, re.M)
     if listed:
         return listed[1], f"The {relation} of {title} is {listed[1]}."
-    for sentence in SENTENCES:
+    for sentence in (BRIEF, *SENTENCES):
         pattern = re.escape(sentence).replace(r"\{relation\}", re.escape(relation))
         pattern = pattern.replace(r"\{subject\}", re.escape(title)).replace(r"\{object\}", "([^.\n]+?)")
         if found := re.search(pattern, page):

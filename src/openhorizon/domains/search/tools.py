@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from openhorizon.domains.domain import Observation, Resources, tool
+from openhorizon.domains.search.encyclopedia import says
 from openhorizon.errors import ToolError
 from openhorizon.records import EdgeKind, Task
 
@@ -89,7 +90,8 @@ def _links(env: Desk, page: str, passages: set[str]) -> str:
             continue
         title, anchor = graph.node(edge.target).title, str(edge.data.get("anchor", ""))
         relation = str(edge.data.get("relation", ""))
-        unsaid = relation and relation.casefold() not in graph.node(edge.data["passage"]).text.casefold()
+        passage = graph.node(edge.data["passage"])
+        unsaid = relation and not says(passage.text, relation, passage.title, anchor)
         if anchor != title or unsaid:
             lines.append(f"{f'({relation}) ' if unsaid else ''}{anchor}{ARROW}{title}")
     return "\n\nLinks:\n" + "\n".join(dict.fromkeys(lines)) if lines else ""
