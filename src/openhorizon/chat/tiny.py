@@ -1,4 +1,4 @@
-"""The run's own tokenizer, for models trained from scratch: one token a word, one a digit, bytes for the rest.
+"""The run's own tokenizer, for models trained from scratch: one token a word, one a digit (with the sign before it), bytes for the rest.
 
 A tiny model has no capacity to spell. Its vocabulary is the words that the run's own text uses most, found by
 counting; any other text still round-trips, byte by byte. The JSON around tool calls is a handful of tokens.
@@ -12,9 +12,17 @@ from openhorizon.chat.template import QWEN_TEMPLATE
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
-# one token each, wherever they stand: the scaffolding of a call in the Qwen format
-SCAFFOLD = ('\n{"name": "', '", "arguments": {"', '", "arguments": {}}\n', '": "', '": ', '", "', ', "', '"}}\n', "}}\n")
-PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
+# one token each, wherever they stand: the frames of turns and the scaffolding of calls in the Qwen format. None but
+# the first begins with a control token, so that a rendered conversation and an extended one have the same ids.
+FRAMES = (
+    "<|im_start|>system\n", "\n<|im_start|>user\n", "\n<|im_start|>assistant\n", "\n<tool_response>\n",
+    "\n<|im_start|>user\n<tool_response>\n", "\n</tool_response>", "\n\n# Tools\n<tools>", "\n</tools>",
+)  # fmt: skip
+SCAFFOLD = (
+    '<tool_call>\n{"name": "', '\n{"name": "', '", "arguments": "', '", "arguments": {"', '", "arguments": {}}\n</tool_call>',
+    '": "', '": ', '", "', ', "', '"}}\n</tool_call>', '}}\n</tool_call>', '"}',
+)  # fmt: skip
+PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|[^\r\n\p{L}\p{N}]?\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> int:
@@ -29,7 +37,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> int:
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     counted = _count(texts, split, byte_level)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    room = vocabulary - len(alphabet) - len(SPECIAL) - len(MARKS) - len(SCAFFOLD)
+    room = vocabulary - len(alphabet) - len(SPECIAL) - len(MARKS) - len(FRAMES) - len(SCAFFOLD)
     words = [w for w, n in sorted(counted.items(), key=lambda item: (-item[1], item[0])) if len(w) > 1 and n > 1]
     words = words[: max(0, room)]
     tokens = {token: i for i, token in enumerate([*alphabet, *words])}
@@ -38,7 +46,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> int:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(list(SPECIAL))
-    tokenizer.add_tokens([AddedToken(m, normalized=False, special=False) for m in (*MARKS, *SCAFFOLD)])
+    tokenizer.add_tokens([AddedToken(m, normalized=False, special=False) for m in (*MARKS, *FRAMES, *SCAFFOLD)])
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=QWEN_TEMPLATE
     )
@@ -49,7 +57,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> int:
 
 def _count(texts: Iterable[str], split, byte_level) -> Counter[str]:
     counted: Counter[str] = Counter()
-    marks = (*SPECIAL, *MARKS, *SCAFFOLD)
+    marks = sorted((*SPECIAL, *MARKS, *FRAMES, *SCAFFOLD), key=len, reverse=True)
     for text in texts:
         for mark in marks:
             text = text.replace(mark, "\n")

@@ -1,0 +1,217 @@
+"""The whole recipe on one page: documents to graph to tasks to demonstrations to SFT to teachers to one student to
+evidence. Each stage is a short function over the run folder; the work itself is in `jobs.py`, in worker processes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from openhorizon import jobs
+from openhorizon.corpus import read, to_graph
+from openhorizon.domains import DOMAINS
+from openhorizon.evaluation.statistics import evaluate_scores
+from openhorizon.graph.store import GraphStore
+from openhorizon.graph.summary import summarise
+from openhorizon.jobs import Pair
+from openhorizon.metrics import Metrics
+from openhorizon.records import Document, Edge, Node, Score, Split
+from openhorizon.store import Run
+from openhorizon.workers import Tick, Workers
+
+Summary = dict[str, Any]  # what a stage says of itself: numbers and short texts
+
+
+def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """Documents, and each domain's own material, become the corpus part of the knowledge-action graph."""
+    recipe = run.recipe
+    for part in ("graph.db", "graph.db-wal", "graph.db-shm"):  # a half-built graph is built again
+        (run.dir / part).unlink(missing_ok=True)
+    documents = 0
+    with GraphStore(run.dir / "graph.db") as store:
+        for name in recipe.domains:
+            pages: list[Document] = []
+            nodes: list[Node] = []
+            edges: list[Edge] = []
+            for item in DOMAINS[name].material(recipe.seed, recipe.size):
+                (pages if isinstance(item, Document) else nodes if isinstance(item, Node) else edges).append(item)  # type: ignore[arg-type]
+            if name == "search" and recipe.corpus:
+                pages = list(read(recipe.corpus))
+            more_nodes, more_edges = to_graph(pages, name)
+            store.add([*more_nodes, *nodes], [*more_edges, *edges])
+            documents += len(pages)
+            tick(1)
+        counts = store.counts(), store.edge_counts()
+    return {"documents": documents, "nodes": sum(counts[0].values()), "edges": sum(counts[1].values())}
+
+
+def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """Tasks from regions of the graph, solved by scripted experts, accepted by the five checks, written back."""
+    games = [(str(run.dir), name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)]
+    stage = run.stage("tasks")
+    todo = [g for g in games if not stage.has(f"{g[1]}/{g[2]}.report.json")]
+    workers.run(jobs.self_play, todo, tick)
+    reports = {name: [stage.read_json(f"{name}/{split}.report.json") for split in Split] for name in run.recipe.domains}
+    table = {name: _added(parts) for name, parts in reports.items()}
+    run.write_json("selfplay/report.json", table)
+    with GraphStore(run.dir / "graph.db") as store:
+        counts = summarise(store)
+    run.write_json("graph/summary.json", counts)
+    return {
+        "accepted": sum(t["accepted"] for t in table.values()),
+        "rejected": sum(sum(t["rejected"].values()) for t in table.values()),
+        "graph_nodes": sum(sum(kinds.values()) for kinds in counts.nodes.values()),
+    }
+
+
+def demonstrate(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """The experts' attempts at training tasks, curated: near-duplicates and too short ones out."""
+    from openhorizon.selfplay.curate import curate
+
+    kept = removed = 0
+    for name in run.recipe.domains:
+        solved = run.stage("tasks").read_jsonl(f"{name}/{Split.TRAIN}.solved.jsonl", Pair)
+        chosen, dropped = curate(DOMAINS[name], [(p.task, p.judged) for p in solved])
+        run.stage("demonstrations").write_jsonl(f"{name}.jsonl", [Pair(task=t, judged=j) for t, j in chosen])
+        kept, removed = kept + len(chosen), removed + sum(dropped.values())
+        tick(1)
+    return {"demonstrations": kept, "removed": removed}
+
+
+def base(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """The model everything starts from."""
+    return workers.run(jobs.make_base, [(str(run.dir),)])[0]
+
+
+def sft(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """Full-domain supervised training."""
+    _clear_meeting(run, "sft")
+    steps = workers.run_ranks(jobs.train_sft, (str(run.dir),), tick)[0]
+    curve = Metrics(run.dir / "metrics").curve("sft", "loss")
+    return {"steps": steps, "loss": round(_last(curve), 3)}
+
+
+def teach(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """One teacher per domain, each from the SFT model."""
+    names = [n for n in run.recipe.teachers if not run.stage(f"teachers/{n}").done]
+
+    def one_done(name: str, steps: int) -> None:
+        run.stage(f"teachers/{name}").finish({"steps": steps})
+
+    longest_first = sorted(names, key=lambda n: -_work(run, n))
+    steps = workers.run(jobs.train_teacher, [(str(run.dir), n) for n in longest_first], tick)
+    for name, count in zip(longest_first, steps):
+        one_done(name, count)
+    return {"teachers": len(run.recipe.teachers)}
+
+
+def distill(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """All teachers into one student, on its own attempts, each prompt scored by its own domain's teacher."""
+    _clear_meeting(run, "student")
+    steps = workers.run_ranks(jobs.train_student, (str(run.dir),), tick)[0]
+    metrics = Metrics(run.dir / "metrics")
+    rho = [_last(metrics.curve("student", f"coverage/{n}")) for n in run.recipe.domains]
+    return {
+        "steps": steps, "sva": round(_last(metrics.curve("student", "loss")), 4),
+        "coverage": round(sum(rho) / len(rho), 3),
+    }  # fmt: skip
+
+
+def evaluate(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """Held-out tasks for base, SFT, every teacher in its own domain and the student: same tasks, same seeds."""
+    names = list(run.recipe.domains)
+    models = [m for m in ("base", "sft", "student") if Path(jobs.model_folder(run, m)).exists() or m == "base"]
+    rows = [(m, n) for m in models for n in names] + [(f"teacher/{n}", n) for n in run.recipe.teachers]
+    workers.run(jobs.evaluate, [(str(run.dir), m, n) for m, n in rows], tick)
+    stage = run.stage("evaluation")
+    files = [f"{m.replace('/', '-')}.{n}.jsonl" for m, n in rows]
+    scores = [s for f in files for s in stage.read_jsonl(f, Score)]
+    stage.write_jsonl("scores.jsonl", scores)
+    stage.write_jsonl("samples.jsonl", [p for f in files for p in stage.read_jsonl(f"samples/{f}", Pair)])
+    table = evaluate_scores(scores, run.recipe.seed)
+    stage.write_json("summary.json", table)
+    return {s.model: round(s.mean, 3) for s in table.summaries if s.domain == "mean"}
+
+
+def report(run: Run, workers: Workers, tick: Tick) -> Summary:
+    """One self-contained page."""
+    from openhorizon.report import build, collect
+
+    points = Metrics(run.dir / "metrics").read_all()
+    run.write_jsonl("metrics.jsonl", points)
+    run.write_bytes("report.html", build(collect(run.dir)).encode())
+    return {"report": str(run.dir / "report.html")}
+
+
+def ticks(run: Run, stage: str) -> int:
+    """How many units the stage's progress bar counts."""
+    recipe = run.recipe
+    tasks = sum(p.train + p.heldout for p in recipe.domains.values())
+    models = 3 * len(recipe.domains) + len(recipe.teachers)
+    return {
+        "graph": len(recipe.domains), "tasks": tasks, "demonstrations": len(recipe.domains), "sft": recipe.sft.steps,
+        "teachers": sum(_work(run, n) for n in recipe.teachers), "student": recipe.distill.steps,
+        "evaluation": models * recipe.evaluation.tasks * recipe.evaluation.attempts,
+    }.get(stage, 1)  # fmt: skip
+
+
+# stage folder -> the verb that runs up to it, and its function, in order
+STAGES: dict[str, tuple[str, Callable[[Run, Workers, Tick], Summary]]] = {
+    "graph": ("graph", build_graph),
+    "tasks": ("propose", propose),
+    "demonstrations": ("demonstrate", demonstrate),
+    "base": ("base", base),
+    "sft": ("sft", sft),
+    "teachers": ("teach", teach),
+    "student": ("distill", distill),
+    "evaluation": ("evaluate", evaluate),
+    "report": ("report", report),
+}
+
+
+def advance(run: Run, until: str, shown: "Shown") -> None:
+    """Run every stage that is not done, in order, up to the one whose verb is `until`."""
+    last = next(i for i, (verb, _) in enumerate(STAGES.values()) if verb == until)
+    with Workers(run.recipe.workers) as workers:
+        for name, (verb, work) in list(STAGES.items())[: last + 1]:
+            stage = run.stage(name)
+            if not stage.done:
+                with shown(verb, ticks(run, name)) as tick:
+                    stage.finish(work(run, workers, tick))
+            shown.result(verb, stage.summary())
+
+
+class Shown:
+    """What a person sees while stages run; this one shows nothing."""
+
+    def __call__(self, verb: str, total: int) -> Any:
+        from contextlib import nullcontext
+
+        return nullcontext(lambda n: None)
+
+    def result(self, verb: str, summary: Summary) -> None:
+        pass
+
+
+def _added(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    rejected: dict[str, int] = {}
+    for part in parts:
+        for reason, n in part["rejected"].items():
+            rejected[reason] = rejected.get(reason, 0) + n
+    return {k: sum(p[k] for p in parts) for k in ("proposed", "accepted")} | {"rejected": rejected}
+
+
+def _work(run: Run, name: str) -> int:
+    return sum(stage.steps for stage in run.recipe.teachers[name].stages)
+
+
+def _last(curve: list[tuple[int, float]], over: int = 10) -> float:
+    values = [v for _, v in curve[-over:]]
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _clear_meeting(run: Run, stage: str) -> None:
+    """The file at which ranks meet must not be there from a killed run."""
+    (run.dir / stage).mkdir(parents=True, exist_ok=True)
+    (run.dir / stage / ".meeting").unlink(missing_ok=True)
+
+
