@@ -24,6 +24,15 @@ def models_of(table: EvaluationTable) -> tuple[str, ...]:
     return (*(m for m in COLUMNS if m in found), *(m for m in found if m not in COLUMNS))
 
 
+def title(model: str) -> str:
+    """A model's name for a reader; each domain's teacher is "teacher".
+
+    >>> title("teachers/search"), title("sft")
+    ('teacher', 'SFT')
+    """
+    return "teacher" if model.startswith(("teacher/", "teachers/")) else TITLES.get(model, model)
+
+
 def rate(summary: Summary | None) -> str:
     """A rate with its interval, in percent; "–" where there is none.
 
@@ -79,7 +88,7 @@ def _cells(table: EvaluationTable) -> list[list[str]]:
     """Header and rows as text: domain, tasks, one column a model, headroom captured where it is known."""
     models, found = models_of(table), {(s.model, s.domain): s for s in table.summaries}
     room = {MEAN if h.domain == MEAN_OF_RATIOS else h.domain: h for h in table.headroom}
-    header = ["domain", "tasks", *(TITLES.get(m, m) for m in models), *(["captured"] if room else [])]
+    header = ["domain", "tasks", *map(title, models), *(["captured"] if room else [])]
     rows = [header]
     for domain in (*domains_of(table), MEAN):
         own = [found.get((m, domain)) for m in models]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openhorizon.evaluation.statistics import MEAN, EvaluationTable
-from openhorizon.evaluation.tables import TITLES, domains_of
+from openhorizon.evaluation.tables import domains_of, title
 from openhorizon.report import figures
 from openhorizon.report.curves import curve_charts
 from openhorizon.report.data import ReportData
@@ -29,12 +29,18 @@ def build(data: ReportData) -> str:
     loader = jinja2.FileSystemLoader(HERE)
     env = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     env.undefined = jinja2.StrictUndefined
+    env.finalize = _printed
     script = (HERE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     view = _view(data)
     return env.get_template("page.jinja").render(
         **view, style=(HERE / "page.css").read_text(encoding="utf-8"), script=script, digest=digest
     )
+
+
+def _printed(value: Any) -> Any:
+    """What an expression of the template prints: control characters spelled out; markup is only the template's own."""
+    return visible(value) if type(value) is str else value
 
 
 def _view(data: ReportData) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def _cards(table: EvaluationTable) -> list[dict[str, str]]:
     mean = {s.model: s for s in table.summaries if s.domain == MEAN}
     return [
         {
-            "name": TITLES.get(m, m), "role": figures.role(m), "rate": figures.percent(mean[m].mean),
+            "name": title(m), "role": figures.role(m), "rate": figures.percent(mean[m].mean),
             "interval": f"{figures.percent(mean[m].low)}–{figures.percent(mean[m].high)}",
             "at": f"{100 * mean[m].mean:.2f}", "low": f"{100 * mean[m].low:.2f}",
             "width": f"{100 * (mean[m].high - mean[m].low):.2f}",
@@ -139,7 +145,16 @@ def _hover(chart: dict[str, Any]) -> dict[str, Any]:
 
 def _inert(value: Any) -> str:
     """JSON that can stand inside a script element: no tag, comment or entity can begin in it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
+
+
+def _spelled(value: Any) -> Any:
+    """The same value with the control characters of every string spelled out."""
+    if isinstance(value, dict):
+        return {k: _spelled(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled(v) for v in value]
+    return visible(value) if isinstance(value, str) else value

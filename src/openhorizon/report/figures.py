@@ -9,7 +9,7 @@ from typing import Any
 
 from openhorizon.evaluation.headroom import MEAN_OF_RATIOS, RATIO_OF_MEANS
 from openhorizon.evaluation.statistics import MEAN, EvaluationTable
-from openhorizon.evaluation.tables import TITLES, domains_of, models_of
+from openhorizon.evaluation.tables import domains_of, models_of, title
 from openhorizon.records import Comparison, Score, Summary
 from openhorizon.report.data import GraphCounts, Play, Stage
 
@@ -35,7 +35,7 @@ def words(name: str) -> str:
 
 def percent(value: float, digits: int = 1) -> str:
     """A rate in percent, with a true minus sign."""
-    return f"{100 * value:.{digits}f}".replace("-", "−")
+    return f"{round(100 * value, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no minus before 0
 
 
 def signed(value: float) -> str:
@@ -83,7 +83,7 @@ def results(table: EvaluationTable) -> dict[str, Any]:
             }
         )
     return {
-        "models": [{"name": TITLES.get(m, m), "role": role(m)} for m in models], "rows": rows,
+        "models": [{"name": title(m), "role": role(m)} for m in models], "rows": rows,
         "headroom": bool(room),
     }  # fmt: skip
 
@@ -92,7 +92,7 @@ def _cell(model: str, s: Summary | None, best: float) -> dict[str, Any] | None:
     if s is None:
         return None
     return {
-        "model": TITLES.get(model, model), "role": role(model), "rate": percent(s.mean),
+        "model": title(model), "role": role(model), "rate": percent(s.mean),
         "interval": f"{percent(s.low)}–{percent(s.high)}", "best": s.mean == best > 0,
         "at": 100 * s.mean, "low": 100 * s.low, "high": 100 * s.high,
     }  # fmt: skip
@@ -108,9 +108,9 @@ def differences(table: EvaluationTable) -> list[dict[str, Any]]:
     for model, baseline in PAIRS:
         own = [c for c in shown if (c.model, c.baseline) == (model, baseline)]
         if own:
-            title = f"{TITLES.get(model, model)} − {TITLES.get(baseline, baseline)}"
+            name = f"{title(model)} − {title(baseline)}"
             rows = [_difference(c, low, high) for c in own]
-            panels.append({"title": title, "role": role(model), "rows": rows, **_axis(low, high)})
+            panels.append({"title": name, "role": role(model), "rows": rows, **_axis(low, high)})
     return panels
 
 
@@ -118,7 +118,7 @@ def _difference(c: Comparison, low: float, high: float) -> dict[str, Any]:
     p = "p < 0.001" if c.p_value < 0.001 else f"p = {c.p_value:.3f}"
     return {
         "domain": words(c.domain), "mean": c.domain == MEAN, "value": signed(c.difference), "n": c.n,
-        "interval": f"{signed(c.low)} to {signed(c.high)}", "p": p, "clear": c.low > 0 or c.high < 0,
+        "interval": f"{signed(c.low)} to {signed(c.high)}", "short": f"{percent(c.low)} to {percent(c.high)}", "p": p, "sure": c.low > 0 or c.high < 0,
         "at": _at(c.difference, low, high), "low": _at(c.low, low, high), "high": _at(c.high, low, high),
     }  # fmt: skip
 
@@ -188,7 +188,7 @@ def lengths(scores: Sequence[Score], domains: Sequence[str]) -> dict[str, Any] |
             rows.append(
                 {"domain": words(domain), "charts": [{"of": "tokens", **tokens}, {"of": "turns", **turns}]}
             )
-    legend = [{"name": TITLES.get(m, m), "role": role(m), "bars": i == 0} for i, m in enumerate(models)]
+    legend = [{"name": title(m), "role": role(m), "bars": i == 0} for i, m in enumerate(models)]
     return {"rows": rows, "models": legend}
 
 
@@ -306,6 +306,7 @@ def timeline(stages: Sequence[Stage]) -> dict[str, Any] | None:
             {
                 "name": words(s.name),
                 "took": duration(s.seconds),
+                "short": words(s.name.partition("/")[2] or s.name),
                 "left": left,
                 "width": width,
                 "shade": i % 8,

@@ -156,11 +156,11 @@ function verdictBox(t) {
 function startBrowser() {
   const list = document.getElementById("list"), article = document.getElementById("attempt"), filters = document.getElementById("filters");
   if (!list) return;
-  for (const t of data.samples) t.outcome = t.passed ? "right" : "wrong";
+  data.samples.forEach((t, i) => { t.outcome = t.passed ? "right" : "wrong"; t.index = i; });
   const chosen = { domain: "", model: "", outcome: "" };
   let shown = [];
   const open = (t, scroll) => {
-    for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(button.dataset.id === t.id));
+    for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(Number(button.dataset.index) === t.index));
     const about = [`${t.turns} turns`, `${t.written} tokens written`, `${t.read} read`, `level ${t.level}`, t.status + (t.reason ? `: ${t.reason}` : "")];
     const evidence = t.evidence.map((e) => make("p", {}, make("b", {}, e.node), " " + e.text));
     article.replaceChildren(make("h3", {}, `${t.domain} · ${t.model}`), make("p", { class: "meta" }, t.id, make("br"), about.join(" · ")), ...t.pieces.map(piece),
@@ -168,7 +168,7 @@ function startBrowser() {
     article.scrollTop = 0;
     if (scroll) list.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest" });
   };
-  const row = (t) => make("li", {}, make("button", { type: "button", "data-id": t.id, onclick: () => open(t) },
+  const row = (t) => make("li", {}, make("button", { type: "button", "data-index": t.index, onclick: () => open(t) },
     make("div", { class: "head" }, make("b", { class: t.outcome }, t.passed ? "✓" : "✗"), make("b", {}, t.domain), make("span", {}, `${t.model} · ${t.turns} turn${t.turns === 1 ? "" : "s"}`)), make("p", {}, t.question)));
   const refresh = () => {
     shown = data.samples.filter((t) => Object.entries(chosen).every(([k, v]) => !v || t[k] === v));
@@ -189,7 +189,7 @@ function startBrowser() {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step || !shown.length) return;
     event.preventDefault();
-    const at = shown.findIndex((t) => t.id === list.querySelector("[aria-current=true]")?.dataset.id);
+    const at = shown.findIndex((t) => t.index === Number(list.querySelector("[aria-current=true]")?.dataset.index));
     open(shown[Math.min(shown.length - 1, Math.max(0, at + step))], true);
   });
   refresh();

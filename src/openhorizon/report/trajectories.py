@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from openhorizon.chat.wire import write
-from openhorizon.evaluation.tables import TITLES
+from openhorizon.evaluation.tables import title
 from openhorizon.records import Turn, Verdict
 from openhorizon.report.data import Shown
 from openhorizon.report.figures import words
@@ -49,7 +49,7 @@ def attempt(s: Shown) -> dict[str, Any]:
     if len(t.turns) > STEPS:
         pieces.append({"kind": "note", "text": f"{len(t.turns) - STEPS:,} more turns are left out here"})
     return {
-        "id": visible(t.id, 200), "model": TITLES.get(s.model, s.model), "domain": words(t.domain),
+        "id": visible(t.id, 200), "model": title(s.model), "domain": words(t.domain),
         "passed": v.passed, "level": s.task.level, "turns": len(t.turns), "status": t.status.value,
         "reason": visible(t.reason, 300), "written": sum(len(x.completion.token_ids) for x in t.turns),
         "read": sum(len(x.context_ids) for x in t.turns), "expected": visible(s.task.answer, 600),
@@ -105,15 +105,7 @@ def _weight(s: Shown) -> tuple[int, int]:
 def _story(s: Shown) -> dict[str, Any]:
     """Nodes in four columns (task, actions, observations, evidence) and the typed edges between them."""
     t, v = s.judged.trajectory, s.judged.verdict
-    nodes: list[dict[str, Any]] = [
-        {
-            "id": "task",
-            "column": 0,
-            "kind": "task",
-            "title": "task",
-            "text": visible(s.task.instruction, 1200),
-        }
-    ]
+    nodes = [_node("task", 0, "task", "task", s.task.instruction)]
     edges: list[tuple[str, str, str]] = []
     evidence = {e.node: f"e{i}" for i, e in enumerate(s.task.evidence)}
     for e in s.task.evidence:
