@@ -62,8 +62,8 @@ def as_rich(table: EvaluationTable) -> "Table":
 
     header, *rows = _cells(table)
     shown = Table(title="Held-out success, % [95% interval]", title_justify="left", header_style="bold")
-    for i, title in enumerate(header):
-        shown.add_column(title, justify="left" if i == 0 else "right", no_wrap=True)
+    for i, name in enumerate(header):
+        shown.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         last = row[0] == MEAN
         shown.add_row(*(Text(c, style="bold" if last else "") for c in row))

@@ -68,6 +68,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "rejections": figures.rejections(data.selfplay) if data.selfplay else None,
         "graph": figures.graph_tables(data.graph) if data.graph else None,
         "stories": stories,
+        "stories_of": "accepted" if data.accepted else "solved held-out",
         "samples": shown,
         "held_back": len(data.samples) - len(shown),
         "payload": _inert(

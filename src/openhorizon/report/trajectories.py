@@ -129,9 +129,7 @@ def _story(s: Shown) -> dict[str, Any]:
             last, count = action, count + 1
     nodes.append(_node("answer", 1, "answer", "final answer", t.answer))
     nodes.append(
-        _node(
-            "verdict", 2, "verdict", "accepted" if v.passed else "rejected", v.why or f"score {v.score:.2f}"
-        )
+        _node("verdict", 2, "verdict", "passed" if v.passed else "failed", v.why or f"score {v.score:.2f}")
     )
     edges += [(last, "answer", "next"), ("verdict", "answer", "verifies")]
     return {"domain": words(s.task.domain), "task": visible(s.task.id, 200), "nodes": nodes, "edges": edges}
