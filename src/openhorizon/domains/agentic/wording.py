@@ -47,8 +47,8 @@ SAID = {
         limit="",
         ask_id="which {kind}?",
         ask_place="which {word}?",
-        can="{id} is {status}. {policy} I can {act} {id}.",
-        cannot="{id} is {status}. {policy} I can not {act} {id}.",
+        can="{id} is {status}. {policy} I can {act} it.",
+        cannot="{id} is {status}. {policy} I can not {act} it.",
     ),
     "full": Wording(
         kinds=("order", "booking"),

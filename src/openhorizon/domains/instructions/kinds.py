@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openhorizon.domains.domain import Size
-from openhorizon.domains.instructions.wording import ENDINGS, NOUNS, QUALITIES
+from openhorizon.domains.instructions.wording import ENDINGS, GOODS, NOUNS, QUALITIES
 from openhorizon.domains.names import split_of
 from openhorizon.records import Split
 
@@ -26,10 +26,13 @@ class Draw:
         return self.rng.choice(mini if self.size == "mini" else full)
 
     def keywords(self) -> list[str]:
-        """Two (full size: three) nouns whose joint name belongs to the split."""
+        """Two (full size: three) words whose joint name belongs to the split, in any order.
+
+        So many pairs that copying them is less to learn than remembering them.
+        """
         while True:
-            drawn: list[str] = sorted(self.rng.sample(NOUNS, 2 if self.size == "mini" else 3))
-            if split_of(" ".join(drawn)) is self.split:
+            drawn: list[str] = self.rng.sample(NOUNS + GOODS, 2 if self.size == "mini" else 3)
+            if split_of(" ".join(sorted(drawn))) is self.split:
                 return drawn
 
 
@@ -98,7 +101,7 @@ KINDS = (
          "The word {keyword} should appear {relation} {frequency} times."),
     Kind("keywords:forbidden_words",
          lambda d: {"forbidden_words": sorted(d.rng.sample(QUALITIES, 2 if d.size == "mini" else 4))},
-         "Do not use the words {forbidden_words}.", "Do not include any of the words {forbidden_words}."),
+         "Avoid {forbidden_words}.", "Do not include any of the words {forbidden_words}."),
     Kind("length_constraints:number_words", _words, "Use {relation} {num_words} words.",
          "Answer with {relation} {num_words} words.", _g("repeat")),
     Kind("length_constraints:number_sentences", _sentences, "Use {relation} {num_sentences} sentences.",
