@@ -67,8 +67,10 @@ class ModelPlan(Plan, kw_only=True):
 
 
 class Optim(Plan, kw_only=True):
-    """AdamW and its schedule."""
+    """AdamW, or Muon for the inner matrices and AdamW for the rest, and their schedule."""
 
+    kind: Literal["adamw", "muon"] = "adamw"
+    muon_lr: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.02  # peak, of the matrices under Muon
     lr: Annotated[float, Meta(gt=0.0, le=1.0)] = 1e-5  # peak
     warmup_ratio: Share = 0.05  # of all steps, linear from 0
     schedule: Literal["cosine", "constant", "linear"] = "cosine"  # after warm-up; cosine and linear end at 0

@@ -32,20 +32,28 @@ class Batch:
         return out.last_hidden_state.flatten(0, 1)[self.at_N]
 
 
+WASTE = 0.15  # share of padding that a batch may hold beyond its first rows
+FREE = 256  # tokens of padding that are not worth another pass through the model
+
+
 def batches(
     samples: Sequence[Sample], weights: Sequence[float], *, max_tokens: int = 8192, device: str | torch.device = "cpu"
 ) -> Iterator[Batch]:
-    """Rows sorted by length, cut into batches of at most `max_tokens` padded tokens (one row at least).
+    """Rows sorted by length, cut into batches of at most `max_tokens` padded tokens (one row at least) and little padding.
 
     `weights[i]` is the weight of every trainable token of sample i.
     """
     order = sorted(range(len(samples)), key=lambda i: (len(samples[i].token_ids), i))
     chosen: list[int] = []
+    real = 0
     for i in order:
-        if chosen and (len(chosen) + 1) * len(samples[i].token_ids) > max_tokens:
+        length = len(samples[i].token_ids)
+        padded = (len(chosen) + 1) * length
+        if chosen and (padded > max_tokens or padded - real - length > max(FREE, WASTE * padded)):
             yield _batch(samples, weights, chosen, device)
-            chosen = []
+            chosen, real = [], 0
         chosen.append(i)
+        real += length
     if chosen:
         yield _batch(samples, weights, chosen, device)
 

@@ -1,25 +1,21 @@
 """Where training stopped: weights, optimiser and step in one file that appears whole or not at all."""
 
-import os
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from openhorizon.errors import ModelError
+from openhorizon.files import whole_file
 from openhorizon.training.optimiser import Optimiser
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser, step: int) -> None:
     """Write the state after `step` finished steps."""
+    state = {"step": step, "steps": optimiser.steps, "model": model.state_dict(), "optimiser": optimiser.state()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".writing")
-    state = {"step": step, "steps": optimiser.steps, "model": model.state_dict(), "adam": optimiser.adam.state_dict()}
-    with open(beside, "wb") as file:
+    with whole_file(path) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser) -> int:
@@ -34,7 +30,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser) -> int:
         if state["steps"] != optimiser.steps:
             raise ValueError(f"it was made for {state['steps']} steps, this run takes {optimiser.steps}")
         model.load_state_dict(state["model"])
-        optimiser.adam.load_state_dict(state["adam"])
+        optimiser.load(state["optimiser"])
         return int(state["step"])
     except Exception as error:  # whatever torch says of a damaged file, the mend is the same
         first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from openhorizon.config import ModelPlan
 from openhorizon.errors import ModelError
+from openhorizon.files import whole_folder
 
 
 def make_model(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int, seed: int) -> nn.Module:
@@ -57,14 +58,9 @@ def load_model(folder: str | Path, dtype: str = "float32", device: str = "cpu") 
 
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
     """Write the model as a Hugging Face folder, whole or not at all."""
-    import shutil
-
-    beside = folder.with_name(folder.name + ".writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(str(beside))  # type: ignore[operator]
-    tokenizer.save_pretrained(str(beside))
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    with whole_folder(folder) as beside:
+        model.save_pretrained(str(beside))  # type: ignore[operator]
+        tokenizer.save_pretrained(str(beside))
 
 
 def decoder(model: nn.Module) -> nn.Module:
