@@ -2,6 +2,7 @@
 evidence. Each stage is a short function over the run folder; the work itself is in `jobs.py`, in worker processes.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,11 +174,12 @@ def advance(run: Run, until: str, shown: "Shown") -> None:
     last = next(i for i, (verb, _) in enumerate(STAGES.values()) if verb == until)
     with Workers(run.recipe.workers) as workers:
         for name, (verb, work) in list(STAGES.items())[: last + 1]:
-            stage = run.stage(name)
-            if not stage.done:
+            stage, began = run.stage(name), time.monotonic()
+            skipped = stage.done
+            if not skipped:
                 with shown(verb, ticks(run, name)) as tick:
                     stage.finish(work(run, workers, tick))
-            shown.result(verb, stage.summary())
+            shown.result(verb, stage.summary(), skipped, time.monotonic() - began)
 
 
 class Shown:
@@ -188,8 +190,8 @@ class Shown:
 
         return nullcontext(lambda n: None)
 
-    def result(self, verb: str, summary: Summary) -> None:
-        pass
+    def result(self, verb: str, summary: Summary, skipped: bool, seconds: float) -> None:
+        """A stage is done; `skipped`: it was already, `seconds`: what it took now."""
 
 
 def _added(parts: list[dict[str, Any]]) -> dict[str, Any]:

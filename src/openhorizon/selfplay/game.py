@@ -50,6 +50,7 @@ class Outcome:
 
     domain: str
     proposals: tuple[Proposal, ...]
+    short: str = ""  # why there are fewer accepted tasks than were asked for; "" if there are enough
 
     @property
     def accepted(self) -> tuple[Proposal, ...]:
@@ -92,6 +93,7 @@ def play(
     *,
     attempts: int = 1,
     known: Iterable[str] = (),
+    partial: bool = False,
     batch: int = BATCH,
     done: Callable[[int], None] = lambda n: None,
 ) -> Outcome:
@@ -100,6 +102,7 @@ def play(
     `size` and `seed` are the order's unless given. The solver makes `attempts` attempts, one of which must pass.
     `known` are instructions that may not come again; `done(n)` hears of n newly accepted tasks.
     UserError: far more proposals than acceptances, or the proposer has nothing more; it names the commonest reason.
+    With `partial` that is `Outcome.short` instead, and what was accepted comes back, unless that is nothing.
     InfrastructureError: the engine or the sandbox keeps breaking.
     """
     if size is not None or seed is not None:
@@ -115,7 +118,10 @@ def play(
     while accepted < count:
         tasks = list(islice(proposer, min(batch, count - accepted)))
         if not tasks or len(game.proposals) >= max(PATIENCE, HOPELESS * accepted):
-            raise UserError(_hopeless(game, accepted, count, exhausted=not tasks))
+            why = _hopeless(game, accepted, count, exhausted=not tasks)
+            if partial and accepted:
+                return Outcome(domain.name, tuple(game.proposals), short=why)
+            raise UserError(why)
         new = asyncio.run(game.play(tasks))
         game.proposals += new
         now = sum(p.acceptance.accepted for p in new)
