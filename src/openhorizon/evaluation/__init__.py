@@ -1,0 +1,1 @@
+"""Scores to intervals, paired differences and headroom. Plays no attempt and draws no picture."""
