@@ -51,12 +51,15 @@ class ModelPlan(Plan, kw_only=True):
     base: str = ""  # folder or hub name; "": make and train the tiny model below (then the next fields hold)
     preset: Literal["qwen3_moe", "qwen3_5_moe"] = "qwen3_moe"  # architecture of the tiny model
     width: Positive = 128  # hidden size
-    layers: Positive = 4
+    layers: Positive = 3
     heads: Positive = 4  # query heads
-    kv_heads: Positive = 2  # key/value heads
+    kv_heads: Positive = 4  # key/value heads
+    head_width: Positive = 64  # of one head
+    rope_theta: Annotated[float, Meta(gt=1.0)] = 1e6  # base of the rotary positions
+    prewired: bool = True  # the tiny qwen3_moe is born with an induction head (training/prewired.py)
     experts: Positive = 8
     active_experts: Positive = 2  # experts per token
-    expert_width: Positive = 128  # inner width of one expert
+    expert_width: Positive = 96  # inner width of one expert
     vocabulary: Annotated[int, Meta(ge=64)] = 2048  # most entries the run's own tokenizer may have
     init_std: Annotated[float, Meta(gt=0.0, le=1.0)] = (
         0.05  # of the random weights the tiny model starts from
@@ -243,6 +246,12 @@ def _model_problems(recipe: Recipe) -> list[str]:
         return found
     if model.width % model.heads:
         found.append(f"model.width={model.width} is not a multiple of model.heads={model.heads}")
+    if model.preset == "qwen3_moe" and model.prewired:
+        if model.kv_heads != model.heads or model.head_width < model.width // 2 or model.layers < 2:
+            found.append(
+                "model.prewired needs model.kv_heads = model.heads, model.head_width of at least half model.width and two "
+                "layers; set these, or model.prewired=false"
+            )
     if model.heads % model.kv_heads:
         found.append(f"model.heads={model.heads} is not a multiple of model.kv_heads={model.kv_heads}")
     if model.active_experts > model.experts:

@@ -110,7 +110,8 @@ def make_base(run_dir: str) -> dict[str, Any]:
         train_tokenizer(_texts(run), plan.vocabulary, tokenizer)
         chat = Chat.load(tokenizer)
         pad = int(chat.tokenizer.pad_token_id)  # type: ignore[arg-type]
-        model = make_model(plan, chat.vocabulary, chat.eos_id, pad, run.recipe.seed)
+        tokens = chat.tokenizer.convert_ids_to_tokens(list(range(chat.vocabulary)))
+        model = make_model(plan, list(tokens), chat.eos_id, pad, run.recipe.seed)
         save_model(model, chat.tokenizer, Path(base_folder(run)))
     parameters = sum(p.numel() for p in model.parameters())
     return {"parameters": parameters, "vocabulary": chat.vocabulary, "model": model.config.model_type}  # type: ignore[union-attr]
@@ -203,7 +204,8 @@ def train_teacher(run_dir: str, name: str) -> int:
             model = load_model(folder, recipe.model.dtype)
             watch = watch_for(run, part)
             if isinstance(stage, SftStage):
-                shown = curriculum.demonstrations(stage, pairs)
+                order = Order(split=Split.TRAIN, seed=recipe.seed, levels=recipe.domains[name].levels, size=recipe.size)
+                shown = curriculum.demonstrations(stage, pairs, at.resources, order)
                 samples = [sample_of(Pair(task=t, judged=j), chat) for t, j in shown]
                 steps += sft(model, samples, stage, seed=recipe.seed + n, watch=watch)
             else:

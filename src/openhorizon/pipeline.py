@@ -10,12 +10,14 @@ from typing import Any
 from openhorizon import jobs
 from openhorizon.corpus import read, to_graph
 from openhorizon.domains import DOMAINS
+from openhorizon.errors import InfrastructureError
 from openhorizon.evaluation.statistics import evaluate_scores
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.summary import summarise
 from openhorizon.jobs import Pair
 from openhorizon.metrics import Metrics
 from openhorizon.records import Document, Edge, Node, Score, Split
+from openhorizon.selfplay.game import disjoint
 from openhorizon.store import Run
 from openhorizon.workers import Tick, Workers
 
@@ -51,6 +53,10 @@ def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
     stage = run.stage("tasks")
     todo = [g for g in games if not stage.has(f"{g[1]}/{g[2]}.report.json")]
     workers.run(jobs.self_play, todo, tick)
+    for name in run.recipe.domains:
+        shared = disjoint(jobs.tasks_of(run, name, Split.TRAIN), jobs.tasks_of(run, name, Split.HELDOUT))
+        if shared:
+            raise InfrastructureError(f"{name}: training and held-out tasks share {', '.join(shared[:3])}; please report this")
     reports = {name: [stage.read_json(f"{name}/{split}.report.json") for split in Split] for name in run.recipe.domains}
     table = {name: _added(parts) for name, parts in reports.items()}
     run.write_json("selfplay/report.json", table)

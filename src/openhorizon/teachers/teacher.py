@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from openhorizon.config import GrpoStage, SftStage
+from openhorizon.domains.domain import Order, Resources
 from openhorizon.errors import ConfigError
 from openhorizon.records import Judged, Task
 
@@ -21,8 +22,8 @@ class Curriculum:
 
     # what a stage with this `data` name practises on; "domain" is always all of it
     data: Mapping[str, Callable[[Task], bool]] = field(default_factory=dict)
-    # demonstrations that only this teacher sees, by `data` name: made on the spot from training tasks
-    extra: Mapping[str, Callable[[Sequence[Task]], Iterable[Demonstration]]] = field(default_factory=dict)
+    # demonstrations that only this teacher sees, by `data` name: so many are made on the spot by self-play
+    extra: Mapping[str, Callable[[Resources, Order, int], Iterable[Demonstration]]] = field(default_factory=dict)
 
     def select(self, name: str) -> Callable[[Task], bool]:
         """The predicate of a `data` name; ConfigError names those there are."""
@@ -32,10 +33,12 @@ class Curriculum:
             raise ConfigError(f"no data named {name!r} for this teacher; there are {', '.join([ALL, *self.data, *self.extra])}")
         return self.data[name]
 
-    def demonstrations(self, stage: SftStage, known: Sequence[Demonstration]) -> list[Demonstration]:
-        """What a supervised stage imitates."""
+    def demonstrations(
+        self, stage: SftStage, known: Sequence[Demonstration], resources: Resources, order: Order
+    ) -> list[Demonstration]:
+        """What a supervised stage imitates; `order` is what training tasks were asked for with."""
         if stage.data in self.extra:
-            found = list(self.extra[stage.data]([task for task, _ in known]))
+            found = list(self.extra[stage.data](resources, order, stage.demonstrations or len(known)))
         else:
             wanted = self.select(stage.data)
             found = [d for d in known if wanted(d[0])]

@@ -1,5 +1,6 @@
 """Models: tiny ones made from nothing, any Hugging Face causal LM loaded, both saved as ordinary folders."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,18 @@ from torch import Tensor, nn
 from openhorizon.config import ModelPlan
 from openhorizon.errors import ModelError
 from openhorizon.files import whole_folder
+from openhorizon.training.prewired import prewire
 
 
-def make_model(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int, seed: int) -> nn.Module:
-    """A mixture-of-experts causal LM with random weights, the same for the same seed."""
+def make_model(plan: ModelPlan, tokens: Sequence[str], eos_id: int, pad_id: int, seed: int) -> nn.Module:
+    """A mixture-of-experts causal LM with random weights, the same for the same seed; `tokens` is its vocabulary."""
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(tiny_config(plan, vocabulary, eos_id, pad_id))
+    model = AutoModelForCausalLM.from_config(tiny_config(plan, len(tokens), eos_id, pad_id))
+    if plan.prewired and plan.preset == "qwen3_moe":
+        prewire(model, tokens, seed)
+    return model
 
 
 def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> Any:
@@ -25,18 +30,19 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
 
     shared = dict(
         vocab_size=vocabulary, hidden_size=plan.width, num_hidden_layers=plan.layers,
-        num_attention_heads=plan.heads, num_key_value_heads=plan.kv_heads, head_dim=plan.width // plan.heads,
+        num_attention_heads=plan.heads, num_key_value_heads=plan.kv_heads, head_dim=plan.head_width,
         num_experts=plan.experts, num_experts_per_tok=plan.active_experts, moe_intermediate_size=plan.expert_width,
         max_position_embeddings=plan.context, tie_word_embeddings=True, eos_token_id=eos_id, pad_token_id=pad_id,
         dtype="float32", initializer_range=plan.init_std,
+        rope_parameters={"rope_type": "default", "rope_theta": plan.rope_theta},
     )  # fmt: skip
     if plan.preset == "qwen3_moe":
         return Qwen3MoeConfig(intermediate_size=4 * plan.width, norm_topk_prob=True, bos_token_id=None, **shared)
     if plan.preset == "qwen3_5_moe":
         return Qwen3_5MoeTextConfig(
             shared_expert_intermediate_size=plan.expert_width, linear_num_key_heads=plan.heads,
-            linear_num_value_heads=plan.heads, linear_key_head_dim=plan.width // plan.heads,
-            linear_value_head_dim=plan.width // plan.heads, **shared,
+            linear_num_value_heads=plan.heads, linear_key_head_dim=plan.head_width,
+            linear_value_head_dim=plan.head_width, **shared,
         )  # fmt: skip
     raise ModelError(f"model.preset: {plan.preset} is not known; the presets are qwen3_moe, qwen3_5_moe")
 
@@ -44,7 +50,9 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
 def load_model(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> nn.Module:
     """The causal LM of a folder or hub name, ready to train; ModelError says what is wrong with the folder."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype))
     except Exception as error:  # transformers raises a dozen types for broken folders; all are the folder's fault
@@ -58,6 +66,9 @@ def load_model(folder: str | Path, dtype: str = "float32", device: str = "cpu") 
 
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
     """Write the model as a Hugging Face folder, whole or not at all."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     with whole_folder(folder) as beside:
         model.save_pretrained(str(beside))  # type: ignore[operator]
         tokenizer.save_pretrained(str(beside))

@@ -1,0 +1,28 @@
+"""The demo's code with small numbers: minutes instead of a quarter of an hour, for continuous integration."""
+
+from msgspec.structs import replace
+
+from openhorizon.config import GrpoStage, Recipe, SftStage, TeacherPlan
+from openhorizon.recipes.demo import demo
+
+
+def shortened(teacher: TeacherPlan) -> TeacherPlan:
+    """The same stages with few steps."""
+    short: list[SftStage | GrpoStage] = []
+    for stage in teacher.stages:
+        short.append(replace(stage, steps=30) if isinstance(stage, SftStage) else replace(stage, steps=2, prompts=6))
+    return TeacherPlan(stages=tuple(short))
+
+
+def smoke() -> Recipe:
+    """What `make smoke` runs."""
+    whole = demo()
+    return replace(
+        whole,
+        name="smoke",
+        domains={n: replace(p, train=150, demonstrations=150, heldout=24) for n, p in whole.domains.items()},
+        sft=replace(whole.sft, steps=80, checkpoint_every=40),
+        teachers={n: shortened(t) for n, t in whole.teachers.items()},
+        distill=replace(whole.distill, steps=6, prompts_per_domain=6, checkpoint_every=3),
+        evaluation=replace(whole.evaluation, tasks=24, samples=4),
+    )

@@ -1,0 +1,105 @@
+"""What a person sees of a run in the terminal: a bar while a stage works, one plain line when it is done, the table
+at the end. Where nobody watches (a file, a pipe) the lines alone are written."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from openhorizon.evaluation.headroom import Headroom
+from openhorizon.evaluation.statistics import MEAN, EvaluationTable
+from openhorizon.evaluation.tables import as_rich, captured, domains_of, models_of, rate, title
+from openhorizon.pipeline import Shown
+
+if TYPE_CHECKING:
+    from openhorizon.doctor import Check
+
+WIDE = 160  # columns of a page that is no terminal: nothing is cut there
+NOUNS = {"vocabulary": "words of vocabulary"}  # where a summary's key alone reads badly behind its number
+
+
+def console() -> Console:
+    """Standard output, wide where it is no terminal."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(width=WIDE, highlight=False)
+
+
+class Progress(Shown):
+    """See `Shown`: a bar per stage on a terminal, one line per finished stage everywhere."""
+
+    def __init__(self, out: Console | None = None) -> None:
+        self.out = out or console()
+
+    @contextmanager
+    def __call__(self, verb: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar that lives while the block runs; what it gives counts units done, from any thread."""
+        if not self.out.is_terminal:
+            yield lambda n: None
+            return
+        from rich import progress
+
+        columns = (
+            progress.TextColumn("{task.description:<12}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(), progress.TextColumn("left"), progress.TimeRemainingColumn(),
+        )  # fmt: skip
+        with progress.Progress(*columns, console=self.out, transient=True) as bar:
+            task = bar.add_task(verb, total=max(1, total))
+            yield lambda n: bar.advance(task, n)
+
+    def result(self, verb: str, summary: dict[str, Any], skipped: bool, seconds: float) -> None:
+        """One plain line."""
+        took = "done already" if skipped else f"{seconds:,.0f} s"
+        say(self.out, f"{verb:<12} {words(summary):<58} {took:>12}")
+
+
+def say(out: Console, text: str) -> None:
+    """A line as it is: not cut, not wrapped, no markup read from it."""
+    out.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def words(summary: Mapping[str, Any]) -> str:
+    """A stage's summary for a person.
+
+    >>> words({"steps": 1312, "loss": 0.12})
+    '1,312 steps, loss 0.12'
+    """
+    return ", ".join(_said(name.replace("_", " "), value) for name, value in summary.items())
+
+
+def _said(name: str, value: Any) -> str:
+    counted = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,} {NOUNS.get(name, name)}" if counted else f"{name} {value}"
+
+
+def show_table(table: EvaluationTable, out: Console) -> None:
+    """Base, SFT, teacher and student per domain with intervals; a list of lines where the terminal is too narrow."""
+    whole = as_rich(table)
+    if whole.__rich_measure__(out, out.options.update(max_width=10_000)).maximum <= out.width:
+        out.print(whole)
+        return
+    say(out, "Held-out success, % [95% interval]")
+    for domain in (*domains_of(table), MEAN):
+        found = {s.model: s for s in table.summaries if s.domain == domain}
+        say(out, domain)
+        for model in models_of(table):
+            if model in found:
+                say(out, f"  {title(model):<9} {rate(found[model])}")
+        room: Headroom | None = next((h for h in table.headroom if h.domain == domain), None)
+        if room is not None:
+            say(out, f"  {'captured':<9} {captured(room)}")
+
+
+def show_checks(found: "list[Check]", out: Console) -> None:
+    """What the doctor found, each lack with its mend."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    for column in ("", "what", "found", "mend"):
+        table.add_column(column, overflow="fold")
+    for check in found:
+        mark = ("✓", "green") if check.ok else ("–", "yellow") if check.optional else ("✗", "bold red")
+        needless = "" if check.ok or not check.optional else "optional: "
+        table.add_row(Text(*mark), Text(check.name), Text(check.found), Text(needless + check.mend))
+    out.print(table)
