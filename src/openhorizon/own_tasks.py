@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from openhorizon.corpus import Skipped
 from openhorizon.domains import DOMAINS
 from openhorizon.domains.domain import Resources
 from openhorizon.domains.search import own_corpus
@@ -72,13 +71,11 @@ def make(
         sandbox.close()
     write_whole(out, (line(t, j).encode() + b"\n" for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True)))
     return Made(
-        accepted=len(outcome.tasks), rejected=outcome.reasons, pages=len(own.index), skipped=skipped_line(own.skipped),
+        accepted=len(outcome.tasks), rejected=outcome.reasons, pages=len(own.index), skipped=str(own.skipped),
         short=outcome.short,
     )  # fmt: skip
 
 
-def skipped_line(skipped: Skipped) -> str:
-    return str(skipped)
 
 
 def line(task: Task, judged: Judged) -> str:

@@ -14,6 +14,7 @@ from openhorizon.pipeline import Shown
 
 if TYPE_CHECKING:
     from openhorizon.doctor import Check
+    from openhorizon.selfcheck import Row
 
 WIDE = 160  # columns of a page that is no terminal: nothing is cut there
 NOUNS = {"vocabulary": "words of vocabulary"}  # where a summary's key alone reads badly behind its number
@@ -102,4 +103,24 @@ def show_checks(found: "list[Check]", out: Console) -> None:
         mark = ("✓", "green") if check.ok else ("–", "yellow") if check.optional else ("✗", "bold red")
         needless = "" if check.ok or not check.optional else "optional: "
         table.add_row(Text(*mark), Text(check.name), Text(check.found), Text(needless + check.mend))
+    out.print(table)
+
+
+def show_rows(rows: "list[Row]", out: Console) -> None:
+    """What `openhorizon check` found."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    numbers = ("tasks", "expert passes", "empty passes", "guesses pass")
+    for name in ("", "domain", "size", *numbers, "always the same", "rejected before"):
+        table.add_column(name, justify="right" if name in numbers else "left")
+    for row in rows:
+        mark = Text("✗", "bold red") if row.broken else Text("✓", "green")
+        best = max(row.baselines.items(), key=lambda item: item[1], default=None)
+        table.add_row(
+            mark, row.domain, row.size, str(row.tasks), f"{row.expert}/{row.tasks}", f"{row.silent}/{row.tasks}",
+            f"{row.lucky}/{row.guesses}", "" if best is None else f"{best[0]} {best[1]:.0%}",
+            ", ".join(f"{check} {n}" for check, n in row.rejected.items()),
+        )  # fmt: skip
     out.print(table)
