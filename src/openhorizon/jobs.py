@@ -232,7 +232,7 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     folders = {name: run.dir / "teachers" / name / "model" for name in recipe.teachers}
     check_routing(list(recipe.domains), folders, chat.tokenizer.get_vocab(), lambda f: chat_of(run, f).tokenizer.get_vocab())
     student = load_model(folder, recipe.model.dtype)
-    teachers = Teachers(load_model(folder, recipe.model.dtype), folders)
+    teachers = Teachers(lambda f: load_model(f, recipe.model.dtype), folders, recipe.distill.resident_teachers)
     watch = watch_for(run, "student", rank, world)
     tasks = {name: tasks_of(run, name, Split.TRAIN) for name in recipe.domains}
     steps = distill(

@@ -60,6 +60,6 @@ def demo() -> Recipe:
             "agentic": TeacherPlan(stages=(study(200), practise(12, process_weight=0.5))),
             "scientific_agentic": TeacherPlan(stages=(study(250), practise(12))),
         },
-        distill=DistillPlan(steps=160, prompts_per_domain=12, k=16, optim=muon(1e-3, 0.002, 0.0)),
+        distill=DistillPlan(steps=160, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1e-3, 0.002, 0.0)),
         evaluation=EvaluationPlan(tasks=200),
     )

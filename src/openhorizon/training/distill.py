@@ -34,29 +34,23 @@ from openhorizon.training.weights import domain_mean, domain_token_mean, trainab
 
 
 class Teachers:
-    """The teachers' weights by domain, brought one at a time into one model of the student's shape."""
+    """The teachers by domain, brought into memory when their domain is scored; at most `resident` stay there."""
 
-    def __init__(self, model: nn.Module, folders: Mapping[str, Path]):
-        from safetensors import safe_open
-
-        self.model = model.eval().requires_grad_(False)
-        self.folders = dict(folders)
-        self._open = safe_open
-        self._loaded = ""
+    def __init__(self, load: Callable[[Path], nn.Module], folders: Mapping[str, Path], resident: int = 1):
+        self._load, self.folders, self.resident = load, dict(folders), resident
+        self._here: dict[str, nn.Module] = {}  # longest unused first
 
     def load(self, domain: str) -> nn.Module:
         """The teacher of the domain; ModelError for a domain without one."""
         if domain not in self.folders:
             raise ModelError(f"no teacher for domain {domain}; there are {', '.join(self.folders) or 'none'}")
-        if self._loaded != domain:
-            own = dict(self.model.named_parameters())
-            with torch.no_grad():
-                for file in sorted(self.folders[domain].glob("*.safetensors")):
-                    with self._open(str(file), framework="pt") as tensors:
-                        for name in tensors.keys():  # noqa: SIM118 - safe_open is not a dict
-                            own[name].copy_(tensors.get_tensor(name))
-            self._loaded = domain
-        return self.model
+        teacher = self._here.pop(domain, None)
+        if teacher is None:
+            while len(self._here) >= self.resident:
+                del self._here[next(iter(self._here))]
+            teacher = self._load(self.folders[domain]).eval().requires_grad_(False)
+        self._here[domain] = teacher
+        return teacher
 
 
 def check_routing(domains: Sequence[str], teachers: Mapping[str, Path], student_vocabulary: Mapping[str, int], load: Callable[[Path], Mapping[str, int]]) -> None:
