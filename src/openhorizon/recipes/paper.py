@@ -45,7 +45,7 @@ def paper() -> Recipe:
         teachers={
             "search": TeacherPlan(stages=(_imitation(), _search())),
             "engineering": TeacherPlan(stages=(_imitation(), _practice("hard"))),
-            "science": TeacherPlan(stages=(_imitation("without_tools"), _imitation("with_tools"))),
+            "science": TeacherPlan(stages=(_imitation("without_tools"), _imitation())),
             "instructions": TeacherPlan(stages=(_practice("constraints"), _practice("long_context"))),
             "agentic": TeacherPlan(stages=(_imitation(), _agentic())),
             "scientific_agentic": TeacherPlan(stages=(_imitation(), _practice("hard"))),
