@@ -158,6 +158,7 @@ class DistillPlan(Plan, kw_only=True):
     balance: Literal["domain", "token"] = (
         "domain"  # weights: mean per domain, then over domains; or every token alike
     )
+    resident_teachers: Positive = 1  # teachers in memory at once; the others are loaded when their domain is scored
     coverage_every: Count = 1  # steps between measurements of ρ; 0: never
     checkpoint_every: Count = 25  # steps; 0: only at the end
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from openhorizon.chat.wire import write
 from openhorizon.errors import ModelError
-from openhorizon.records import Message, ToolSchema
+from openhorizon.records import Message, ToolSchema, as_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _MARK = re.compile("\ue000(\\d+)\ue001")
+_WRITTEN = "\ue002"  # stands for the assistant's turn in a frame
 
 
 class Chat:
@@ -35,10 +36,11 @@ class Chat:
         self.eos: str = str(tokenizer.eos_token)
         self.eos_id: int = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
         self.vocabulary = len(tokenizer)
-        controls = [str(t) for t in tokenizer.added_tokens_decoder.values() if str(t).startswith(("<", "["))]
-        self._controls = re.compile("|".join(map(re.escape, sorted(controls, key=len, reverse=True))) or r"(?!)")
+        added = tokenizer.added_tokens_decoder.values()
+        controls = [str(t) for t in added if t.special or "<" in str(t) or str(t).startswith("[")]
+        # looked ahead, so that a control token inside another one is found too
+        self._controls = re.compile(f"(?={'|'.join(map(re.escape, controls)) or '(?!)'})")
         self._frames: dict[Any, tuple[list[int] | int, ...]] = {}
-        self._stub = self._render([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], None, False)
         opening = self._render([{"role": "user", "content": "x"}], None, True)
         self.opens_thought = opening.rstrip().endswith("<think>")  # the template itself begins the thinking
         self.tags = "<function=" in str(tokenizer.chat_template)  # calls are spelled as tags, not JSON
@@ -60,7 +62,7 @@ class Chat:
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> tuple[int, ...]:
         """Ids of the opening messages up to where the assistant begins to write."""
-        key = ("prompt", tuple(m.role for m in messages), tuple(t.name for t in tools))
+        key = ("prompt", tuple(m.role for m in messages), tuple(map(as_json, tools)))
         if key not in self._frames:
             marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)]
             self._frames[key] = self._frame(self._render(marked, [self._tool(t) for t in tools] or None, True))
@@ -73,15 +75,16 @@ class Chat:
         """
         key = ("extension", len(results), reply is not None)
         if key not in self._frames:
-            marked = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+            marked = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _WRITTEN}]
             marked += [{"role": "tool", "content": f"\ue000{i}\ue001"} for i in range(len(results))]
             if reply is not None:
                 marked.append({"role": "user", "content": f"\ue000{len(results)}\ue001"})
-            text = self._render(marked, None, True)
-            end = self._stub.rindex(self.eos) + len(self.eos) if self.eos in self._stub else len(self._stub)
-            if text[:end] != self._stub[:end]:
-                raise ModelError("the chat template rewrites earlier turns when a turn is added; it cannot be extended")
-            self._frames[key] = self._frame(text[end:])
+            # what the template makes of the turns before is not asked: those stay as they were written
+            _, written, text = self._render(marked, None, True).partition(_WRITTEN)
+            if not written:
+                raise ModelError("the chat template leaves out what the assistant said; a conversation cannot be extended")
+            ended, eos, rest = text.partition(self.eos)
+            self._frames[key] = self._frame(rest if eos and not _MARK.search(ended) else text)
         return self._filled(self._frames[key], [*results, *([reply] if reply is not None else [])])
 
     def message_ids(self, message: Message) -> tuple[int, ...]:

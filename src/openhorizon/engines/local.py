@@ -19,7 +19,7 @@ from openhorizon.errors import EngineError
 from openhorizon.records import Completion
 
 
-@dataclass
+@dataclass(eq=False)  # a turn is itself: two may look alike
 class _Writing:
     """One turn being written."""
 
@@ -44,6 +44,7 @@ class LocalEngine:
         self._softcap = float(getattr(config, "final_logit_softcapping", None) or 0.0)
         self._device = next(model.parameters()).device
         self._waiting: list[_Writing] = []
+        self._asked: list[_Writing] = []  # every turn that has not been handed out
         self._driver: asyncio.Task[None] | None = None
         self.reset()
 
@@ -59,6 +60,7 @@ class LocalEngine:
         uniform = uniforms(request.seed, request.attempt, request.turn, request.max_tokens)
         writing = _Writing(request, loop.create_future(), uniform)
         self._waiting.append(writing)
+        self._asked.append(writing)
         if self._driver is None or self._driver.done() or self._driver.get_loop() is not loop:
             self._driver = loop.create_task(self._drive())
         return await writing.future
@@ -84,10 +86,11 @@ class LocalEngine:
                     self._read_in(writing)
                     self._write(writing, enough=max(1, len(writing) // 4))
         except Exception as error:
-            for one in [*writing.values(), *self._waiting]:
+            for one in self._asked:
                 if not one.future.done():
                     one.future.set_exception(EngineError(f"local engine: {type(error).__name__}: {error}"))
             self._waiting.clear()
+            self._asked.clear()
             self.reset()
 
     def _slot(self, attempt: str, busy: dict[int, _Writing]) -> int | None:
@@ -192,6 +195,7 @@ class LocalEngine:
         stopped = one.ids[-1] == self.chat.eos_id
         if not stopped and len(one.ids) < one.request.max_tokens:
             return False
+        self._asked.remove(one)
         if not one.future.done():
             one.future.set_result(
                 Completion(

@@ -29,13 +29,14 @@ def repetition_penalty(judged: Judged, plan: GrpoPlan) -> float:
     """For every call already made within the window; at most the cap over the attempt."""
     if not plan.repetition_window:
         return 0.0
-    recent: deque[bytes] = deque(maxlen=plan.repetition_window)
+    recent: deque[set[bytes]] = deque(maxlen=plan.repetition_window)  # the calls of each turn in the window
     repeated = 0
     for turn in judged.trajectory.turns:
-        for call in turn.message.calls:
-            said = as_json(call)
-            repeated += said in recent
-            recent.append(said)
+        now: set[bytes] = set()
+        for said in map(as_json, turn.message.calls):
+            repeated += said in now or any(said in earlier for earlier in recent)
+            now.add(said)
+        recent.append(now)
     return min(plan.repetition_cap, plan.repetition_penalty * repeated)
 
 
