@@ -19,7 +19,6 @@ from openhorizon.errors import OpenHorizonError, RunError, UserError
 
 if TYPE_CHECKING:
     from openhorizon.config import Recipe
-    from openhorizon.report.data import Shown
     from openhorizon.store import Run
 
 
@@ -75,10 +74,13 @@ app = typer.Typer(
 )  # fmt: skip
 
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the recipe; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the recipe; repeatable."),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the runs.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder, or a recipe's name for a new run.")]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's name or folder, or a recipe's name for a new run.")
+]
 RUNS = Path("runs")
 
 
@@ -90,7 +92,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
 ) -> None:
     pass
 
@@ -100,7 +104,9 @@ def run(
     ctx: typer.Context,
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="smoke, demo or paper.")],
     settings: Settings = None,
-    name: Annotated[str | None, typer.Option("--name", help="Of the run; the recipe's name unless given.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the run; the recipe's name unless given.")
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """Run a whole recipe, or go on with it: finished stages are skipped."""
@@ -111,9 +117,7 @@ def run(
 
 
 @app.command("recipe")
-def show_recipe(
-    name: Annotated[str, typer.Argument(metavar="RECIPE")], settings: Settings = None
-) -> None:
+def show_recipe(name: Annotated[str, typer.Argument(metavar="RECIPE")], settings: Settings = None) -> None:
     """Print every value of a recipe, with its source where it has one; each line can be given to --set."""
     typer.echo(_described(name, _recipe(name, settings), settings))
 
@@ -122,7 +126,9 @@ def show_recipe(
 def graph(
     ctx: typer.Context,
     run: RunName,
-    task: Annotated[str | None, typer.Option("--task", metavar="ID", help="Tell the story of one task.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="ID", help="Tell the story of one task.")
+    ] = None,
     settings: Settings = None,
     runs: Runs = RUNS,
 ) -> None:
@@ -147,12 +153,19 @@ def graph(
 @app.command()
 def propose(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN|search", help="A run as elsewhere; or search, with --corpus.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN|search", help="A run as elsewhere; or search, with --corpus.")
+    ],
     corpus: Annotated[
-        str | None, typer.Option("--corpus", help="Your documents: a folder of pages, a .jsonl file or a MediaWiki dump.")
+        str | None,
+        typer.Option(
+            "--corpus", help="Your documents: a folder of pages, a .jsonl file or a MediaWiki dump."
+        ),
     ] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="Tasks, with --corpus.")] = 200,
-    out: Annotated[Path, typer.Option("--out", help="The file to write, with --corpus.")] = Path("tasks.jsonl"),
+    out: Annotated[Path, typer.Option("--out", help="The file to write, with --corpus.")] = Path(
+        "tasks.jsonl"
+    ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="With --corpus.")] = 0,
     settings: Settings = None,
     runs: Runs = RUNS,
@@ -160,13 +173,25 @@ def propose(
     """Propose, solve and accept a run's tasks; or, with --corpus, multi-hop search tasks from your own documents."""
     if corpus is not None:
         if run != "search":
-            raise UserError(f"--corpus makes tasks of the domain search, not of {run}: openhorizon propose search --corpus …")
+            raise UserError(
+                f"--corpus makes tasks of the domain search, not of {run}: openhorizon propose search --corpus …"
+            )
         if settings:
-            raise UserError("--set changes a run's recipe, and with --corpus there is no run; use -n, --seed and --out")
-        _propose_from(corpus, count, out, seed)
+            raise UserError(
+                "--set changes a run's recipe, and with --corpus there is no run; use -n, --seed and --out"
+            )
+        from openhorizon.own_tasks import make
+        from openhorizon.terminal import Progress, show_made
+
+        shown = Progress()
+        with shown("propose", count) as tick:
+            made = make(corpus, count, out, seed, tick)
+        show_made(made, count, out, shown.out)
         return
     if run == "search" and _found(run, runs) is None:
-        raise UserError("propose search needs documents: add --corpus PATH (or name a run or a recipe instead)")
+        raise UserError(
+            "propose search needs documents: add --corpus PATH (or name a run or a recipe instead)"
+        )
     _up_to(ctx, "propose", run, settings, runs)
 
 
@@ -193,19 +218,21 @@ _stage_command("report", "Write the report.")
 def show(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     trajectory: Annotated[
-        str | None, typer.Argument(metavar="TRAJECTORY", help="Its number in the list, or the beginning of its id.")
+        str | None,
+        typer.Argument(metavar="TRAJECTORY", help="Its number in the list, or the beginning of its id."),
     ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """List a run's trajectories, or show one: coloured by loss mask, with step verdicts."""
     from openhorizon.report.terminal import list_trajectories, show_trajectory
+    from openhorizon.samples import chosen, samples_of
     from openhorizon.terminal import console
 
-    samples, out = _samples(_existing(run, runs)), console()
+    samples, out = samples_of(_existing(run, runs)), console()
     if trajectory is None:
         list_trajectories(samples, out)
         return
-    for number, sample in enumerate(_chosen(samples, trajectory)):
+    for number, sample in enumerate(chosen(samples, trajectory)):
         if number:
             out.print()
         show_trajectory(sample.judged, sample.task, out)
@@ -246,7 +273,9 @@ def doctor(runs: Runs = RUNS) -> None:
 
     found = checks(runs)
     show_checks(found, console())
-    typer.echo("the demo can run here" if healthy(found) else "the demo cannot run here yet: see the lines marked ✗")
+    typer.echo(
+        "the demo can run here" if healthy(found) else "the demo cannot run here yet: see the lines marked ✗"
+    )
     if not healthy(found):
         raise typer.Exit(1)
 
@@ -281,9 +310,12 @@ def _ready_for_paper(recipe: "Recipe", settings: list[str] | None) -> None:
         for c in checks() if c.name == "gpu" and not c.ok
     ]  # fmt: skip
     base = recipe.model.base
-    if not base or not (Path(base) / "config.json").exists():
-        named = f"the base model {base} is no folder here" if base else "no base model is named"
-        lacks.append(f"{named}: download it and give --set model.base=FOLDER")
+    if not base:
+        lacks.append("no base model is named: give --set model.base=FOLDER")
+    elif not (Path(base) / "config.json").exists() and not _downloaded(base):
+        lacks.append(
+            f"the base model {base} is not on this machine: hf download {base}, or --set model.base=FOLDER"
+        )
     if lacks:
         typer.echo("", err=True)
         raise UserError(
@@ -291,6 +323,17 @@ def _ready_for_paper(recipe: "Recipe", settings: list[str] | None) -> None:
             + "\n".join(f"  {lack}" for lack in lacks)
             + "\nOn this machine: openhorizon run demo"
         )
+
+
+def _downloaded(model: str) -> bool:
+    """Whether a model of the hub lies in the local cache."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(model, "config.json"), str)
+    except HFValidationError:  # a path, not a name
+        return False
 
 
 def _found(run: str, runs: Path) -> Path | None:
@@ -314,7 +357,9 @@ def _up_to(ctx: typer.Context, verb: str, run: str, settings: list[str] | None, 
     folder = _found(run, runs)
     if folder is not None:
         stored = validate(override(Run.load(folder).recipe, settings or ()))
-        return _advance(ctx, folder.resolve().parent if folder == Path(run) else runs, folder.resolve().name, stored, verb)
+        return _advance(
+            ctx, folder.resolve().parent if folder == Path(run) else runs, folder.resolve().name, stored, verb
+        )
     if run not in RECIPES:
         there = ", ".join(sorted(p.parent.name for p in runs.glob("*/recipe.json"))) or "no runs"
         raise RunError(
@@ -348,51 +393,6 @@ def _show_result(folder: Path) -> None:
     show_table(Run.load(folder).read_json("evaluation/summary.json", EvaluationTable), out)
     if (folder / "report.html").exists():
         say(out, f"report: {folder / 'report.html'}")
-
-
-def _propose_from(corpus: str, count: int, out: Path, seed: int) -> None:
-    from openhorizon.own_tasks import make
-    from openhorizon.terminal import Progress, say
-
-    shown = Progress()
-    with shown("propose", count) as tick:
-        made = make(corpus, count, out, seed, tick)
-    rejected = ", ".join(f"{check} {n}" for check, n in made.rejected.items()) or "none"
-    say(shown.out, f"pages      {made.pages:,} read; {made.skipped}")
-    say(shown.out, f"accepted   {made.accepted:,} tasks, written to {out}")
-    say(shown.out, f"rejected   {rejected}")
-    if made.short:
-        say(shown.out, f"FEWER than the {count} tasks asked for: {made.short}")
-
-
-def _samples(run: "Run") -> "list[Shown]":
-    """Held-out attempts; before there are any, the demonstrations."""
-    from openhorizon.jobs import demonstrations_of
-    from openhorizon.report.data import Shown
-
-    if run.has("evaluation/samples.jsonl"):
-        return run.read_jsonl("evaluation/samples.jsonl", Shown)
-    names = [n for n in run.recipe.domains if run.has(f"demonstrations/{n}.jsonl")]
-    if not names:
-        raise RunError(f"{run.dir} holds no trajectories yet; make some with: openhorizon demonstrate {run.name}")
-    pairs = [p for n in names for p in demonstrations_of(run, n)]
-    return [Shown(model="expert", judged=p.judged, task=p.task) for p in pairs]
-
-
-def _chosen(samples: "list[Shown]", which: str) -> "list[Shown]":
-    """The sample of that number or id; one id may have been attempted by several models."""
-    if which.isdecimal():
-        if int(which) >= len(samples):
-            raise RunError(f"there is no trajectory {which}; the last one is {len(samples) - 1}")
-        return [samples[int(which)]]
-    found = [s for s in samples if s.judged.trajectory.id == which]
-    found = found or [s for s in samples if s.judged.trajectory.id.startswith(which)]
-    ids = list(dict.fromkeys(s.judged.trajectory.id for s in found))
-    if len(ids) != 1:
-        why = f"{len(ids)} trajectories begin with" if ids else "no trajectory begins with"
-        some = ids or [s.judged.trajectory.id for s in samples]
-        raise RunError(f"{why} {which}; there are {', '.join(some[:4])} …: openhorizon show RUN lists all")
-    return found
 
 
 def main() -> None:

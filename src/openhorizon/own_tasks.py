@@ -48,7 +48,11 @@ class LazySandbox:
 
 
 def make(
-    corpus: str | Path, count: int, out: str | Path, seed: int = 0, done: Callable[[int], None] = lambda n: None
+    corpus: str | Path,
+    count: int,
+    out: str | Path,
+    seed: int = 0,
+    done: Callable[[int], None] = lambda n: None,
 ) -> Made:
     """`out` holds up to `count` accepted multi-hop tasks over the pages of `corpus`, each solved by the scripted
     expert through the real tools.
@@ -69,13 +73,13 @@ def make(
         )  # fmt: skip
     finally:
         sandbox.close()
-    write_whole(out, (line(t, j).encode() + b"\n" for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True)))
+    write_whole(
+        out, (line(t, j).encode() + b"\n" for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True))
+    )
     return Made(
         accepted=len(outcome.tasks), rejected=outcome.reasons, pages=len(own.index), skipped=str(own.skipped),
         short=outcome.short,
     )  # fmt: skip
-
-
 
 
 def line(task: Task, judged: Judged) -> str:
@@ -83,7 +87,10 @@ def line(task: Task, judged: Judged) -> str:
     fields = _spelled_out(task)
     first = ("id", "instruction", "answer", "evidence", "verifiers")
     solution = [
-        {"said": turn.message.content, "calls": [{"tool": c.name, "arguments": c.arguments} for c in turn.message.calls]}
+        {
+            "said": turn.message.content,
+            "calls": [{"tool": c.name, "arguments": c.arguments} for c in turn.message.calls],
+        }
         for turn in judged.trajectory.turns
     ]
     ordered = {k: fields.pop(k) for k in first} | fields | {"solution": solution}

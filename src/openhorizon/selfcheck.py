@@ -32,7 +32,9 @@ class Row(Record, kw_only=True):
     guesses: int = 0  # guesses tried
     lucky: int = 0  # guesses that pass; must be 0
     rejected: dict[str, int] = {}  # proposals that self-play turned down, by check
-    baselines: dict[str, float] = {}  # always-the-same policies: share of the tasks they pass; for information
+    baselines: dict[
+        str, float
+    ] = {}  # always-the-same policies: share of the tasks they pass; for information
     broken: tuple[str, ...] = ()  # which law, at which task
 
 
@@ -92,7 +94,9 @@ def _row(domain: Domain, size: Size, resources: Resources, per_cell: int, seed: 
     )  # fmt: skip
 
 
-def _said(domain: Domain, answers: Sequence[tuple[Task, str]], resources: Resources, size: Size) -> list[bool]:
+def _said(
+    domain: Domain, answers: Sequence[tuple[Task, str]], resources: Resources, size: Size
+) -> list[bool]:
     """Whether an attempt that says this and nothing else passes, for each."""
 
     async def all_of_them() -> list[Group]:

@@ -3,6 +3,7 @@ at the end. Where nobody watches (a file, a pipe) the lines alone are written.""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from openhorizon.pipeline import Shown
 
 if TYPE_CHECKING:
     from openhorizon.doctor import Check
+    from openhorizon.own_tasks import Made
     from openhorizon.selfcheck import Row
 
 WIDE = 160  # columns of a page that is no terminal: nothing is cut there
@@ -89,6 +91,16 @@ def show_table(table: EvaluationTable, out: Console) -> None:
         room: Headroom | None = next((h for h in table.headroom if h.domain == domain), None)
         if room is not None:
             say(out, f"  {'captured':<9} {captured(room)}")
+
+
+def show_made(made: "Made", asked: int, file: Path, out: Console) -> None:
+    """What came of a user's own documents."""
+    rejected = ", ".join(f"{check} {n}" for check, n in made.rejected.items()) or "none"
+    say(out, f"pages      {made.pages:,} read; {made.skipped}")
+    say(out, f"accepted   {made.accepted:,} tasks, written to {file}")
+    say(out, f"rejected   {rejected}")
+    if made.short:
+        say(out, f"FEWER than the {asked} tasks asked for: {made.short}")
 
 
 def show_checks(found: "list[Check]", out: Console) -> None:
