@@ -32,7 +32,6 @@ from openhorizon.training.samples import exact_sample
 from openhorizon.training.sft import Watch
 from openhorizon.training.weights import domain_mean, domain_token_mean, trainable
 
-
 KEPT = 1 << 31  # bytes of teachers' weights that stay in memory; beyond it each change of teacher reads from disk
 
 
