@@ -31,7 +31,7 @@ class Optimiser:
             torch.optim.AdamW(groups, lr=plan.lr, betas=(plan.beta1, plan.beta2), fused=True)
         ]
         if inner:
-            self.parts.append(Muon(inner, plan.muon_lr, weight_decay=plan.weight_decay))
+            self.parts.append(Muon(inner, plan.muon_lr, weight_decay=plan.weight_decay, ranks=ranks))
         self._peaks = [plan.lr, plan.muon_lr]
 
     def fraction(self, step: int) -> float:
