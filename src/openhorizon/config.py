@@ -26,8 +26,6 @@ class SandboxPlan(Plan, kw_only=True):
     """Where a model's programs run."""
 
     kind: Literal["auto", "bubblewrap", "local"] = "auto"  # auto: the safest that works here; local is unsafe
-    seconds: Annotated[float, Meta(gt=0.0)] = 10.0  # wall clock of one program
-    memory_mb: Annotated[int, Meta(ge=64)] = 1024  # address space of one program, MiB
 
 
 class DomainPlan(Plan, kw_only=True):
@@ -67,6 +65,7 @@ class ModelPlan(Plan, kw_only=True):
     context: Annotated[int, Meta(ge=64)] = 1024  # positions, tokens
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the weights in training
     attention: str = "sdpa"  # transformers' attn_implementation
+    device: str = "auto"  # torch's name of it; auto: cuda where there is one, else cpu
 
 
 class Optim(Plan, kw_only=True):
@@ -92,7 +91,6 @@ class SftPlan(Plan, kw_only=True):
     max_length: Positive = 1024  # tokens; a longer demonstration is left out and counted
     optim: Optim = Optim()
     checkpoint_every: Count = 100  # steps; 0: only at the end
-    pretrain_steps: Count = 0  # steps on the corpus' plain text before it, tiny model only
 
 
 class GrpoPlan(Plan, kw_only=True):

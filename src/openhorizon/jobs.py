@@ -104,7 +104,7 @@ def make_base(run_dir: str) -> dict[str, Any]:
     plan = run.recipe.model
     if plan.base:
         chat = Chat.load(plan.base)
-        model = load_model(plan.base, plan.dtype)
+        model = load_model(plan.base, plan)
     else:
         tokenizer = run.dir / "base" / "tokenizer"
         train_tokenizer(_texts(run), plan.vocabulary, tokenizer)
@@ -175,7 +175,7 @@ def train_sft(rank: int, world: int, run_dir: str) -> int:
     recipe = run.recipe
     chat = chat_of(run, base_folder(run))
     pairs = [p for name, plan in recipe.domains.items() for p in demonstrations_of(run, name)[: plan.demonstrations]]
-    model = load_model(base_folder(run), recipe.model.dtype)
+    model = load_model(base_folder(run), recipe.model)
     watch = watch_for(run, "sft", rank, world)
     steps = sft(model, [sample_of(p, chat) for p in pairs], recipe.sft, seed=recipe.seed, watch=watch)
     if rank == 0:
@@ -187,7 +187,7 @@ def train_sft(rank: int, world: int, run_dir: str) -> int:
 def train_teacher(run_dir: str, name: str) -> int:
     """One domain's teacher: its stages in order, each from the model before it."""
     from openhorizon.teachers import CURRICULA
-    from openhorizon.training.grpo import train_grpo
+    from openhorizon.training.grpo import train_grpo, undecided
     from openhorizon.training.model import load_model, save_model
     from openhorizon.training.sft import sft
 
@@ -201,7 +201,7 @@ def train_teacher(run_dir: str, name: str) -> int:
     for n, stage in enumerate(recipe.teachers[name].stages):
         part = f"teachers/{name}/stage{n}"
         if not (run.dir / part / "model").exists():
-            model = load_model(folder, recipe.model.dtype)
+            model = load_model(folder, recipe.model)
             watch = watch_for(run, part)
             if isinstance(stage, SftStage):
                 order = Order(split=Split.TRAIN, seed=recipe.seed, levels=recipe.domains[name].levels, size=recipe.size)
@@ -211,12 +211,14 @@ def train_teacher(run_dir: str, name: str) -> int:
             else:
                 assert isinstance(stage, GrpoStage)
                 tasks = curriculum.tasks(stage, tasks_of(run, name, Split.TRAIN))
+                if stage.tries:
+                    tasks = undecided(model, chat, tasks, domain, at.resources, stage, size=recipe.size, seed=recipe.seed + n)
                 steps += train_grpo(
                     model, chat, tasks, domain, at.resources, stage, size=recipe.size, seed=recipe.seed + n, watch=watch
                 )
             save_model(model, chat.tokenizer, run.dir / part / "model")
         folder = run.dir / part / "model"
-    save_model(load_model(folder, recipe.model.dtype), chat.tokenizer, run.dir / "teachers" / name / "model")
+    save_model(load_model(folder, recipe.model), chat.tokenizer, run.dir / "teachers" / name / "model")
     return steps
 
 
@@ -231,8 +233,8 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     chat = chat_of(run, folder)
     folders = {name: run.dir / "teachers" / name / "model" for name in recipe.teachers}
     check_routing(list(recipe.domains), folders, chat.tokenizer.get_vocab(), lambda f: chat_of(run, f).tokenizer.get_vocab())
-    student = load_model(folder, recipe.model.dtype)
-    teachers = Teachers(lambda f: load_model(f, recipe.model.dtype), folders, recipe.distill.resident_teachers)
+    student = load_model(folder, recipe.model)
+    teachers = Teachers(lambda f: load_model(f, recipe.model), folders, recipe.distill.resident_teachers)
     watch = watch_for(run, "student", rank, world)
     tasks = {name: tasks_of(run, name, Split.TRAIN) for name in recipe.domains}
     steps = distill(
@@ -267,7 +269,7 @@ def evaluate(run_dir: str, model: str, name: str) -> float:
     file = f"{model.replace('/', '-')}.{name}.jsonl"
     if not stage.has(file):
         chat = chat_of(at.run, model_folder(at.run, model))
-        engine = LocalEngine(load_model(model_folder(at.run, model)).eval(), chat, policy=model, slots=plan.concurrency)
+        engine = LocalEngine(load_model(model_folder(at.run, model), at.recipe.model).eval(), chat, policy=model, slots=plan.concurrency)
         sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
         play = Play(engine, at.resources, at.recipe.size, sampling, chat)
         tasks = tasks_of(at.run, name, Split.HELDOUT)[: plan.tasks]

@@ -39,7 +39,7 @@ def paper() -> Recipe:
             "agentic": DomainPlan(train=20_000, demonstrations=20_000, heldout=500),
             "scientific_agentic": DomainPlan(train=8_000, demonstrations=8_000, heldout=500),
         },
-        sandbox=SandboxPlan(kind="auto", seconds=600.0, memory_mb=16_384),
+        sandbox=SandboxPlan(kind="auto"),
         model=ModelPlan(base="Qwen/Qwen3.5-35B-A3B", dtype="bfloat16", context=262_144),
         sft=SftPlan(epochs=1.0, batch_tokens=BATCH_TOKENS, max_length=LENGTH, optim=STAGE_1),
         teachers={
@@ -142,8 +142,6 @@ SOURCES: dict[str, str] = {
     ),
     "domains.science.demonstrations": "the six domains, science: about 15K problems",
     "domains.instructions.demonstrations": "the six domains, instructions: 13K constraint prompts + 10K long-context questions",
-    "sandbox.seconds": SILENT,
-    "sandbox.memory_mb": SILENT,
     "model.base": "stage 1: 40 layers, 256 experts, 8 active",
     "model.dtype": SILENT,
     "model.context": "the six domains, search: 256K context",

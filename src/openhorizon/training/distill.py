@@ -26,50 +26,30 @@ from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
 from openhorizon.training.batches import Batch, batches
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
-from openhorizon.training.model import head, load_model, softcap
+from openhorizon.training.model import head, softcap
 from openhorizon.training.optimiser import Optimiser
 from openhorizon.training.samples import exact_sample
 from openhorizon.training.sft import Watch
 from openhorizon.training.weights import domain_mean, domain_token_mean, trainable
 
-KEPT = 1 << 31  # bytes of teachers' weights that stay in memory; beyond it each change of teacher reads from disk
-
-
 class Teachers:
-    """The teachers' weights by domain, brought one at a time into one model of the student's shape."""
+    """The teachers by domain, brought into memory when their domain is scored; at most `resident` stay there."""
 
-    def __init__(self, model: nn.Module, folders: Mapping[str, Path]):
-        self.model = model.eval().requires_grad_(False)
-        self.folders = dict(folders)
-        size = sum(p.numel() * p.element_size() for p in model.parameters())
-        self._kept: dict[str, dict[str, Tensor]] | None = {} if size * len(self.folders) <= KEPT else None
-        self._loaded = ""
+    def __init__(self, load: Callable[[Path], nn.Module], folders: Mapping[str, Path], resident: int = 1):
+        self._load, self.folders, self.resident = load, dict(folders), resident
+        self._here: dict[str, nn.Module] = {}  # longest unused first
 
     def load(self, domain: str) -> nn.Module:
-        """The teacher of the domain; ModelError for a domain without one, or whose teacher has another shape."""
+        """The teacher of the domain; ModelError for a domain without one."""
         if domain not in self.folders:
             raise ModelError(f"no teacher for domain {domain}; there are {', '.join(self.folders) or 'none'}")
-        if self._loaded != domain:
-            self._loaded = ""
-            try:
-                self.model.load_state_dict(self._weights(domain))
-            except RuntimeError as error:
-                raise ModelError(
-                    f"the {domain} teacher at {self.folders[domain]} has another architecture than the student; teachers are "
-                    "trained from the same SFT model"
-                ) from error
-            self._loaded = domain
-        return self.model
-
-    def _weights(self, domain: str) -> dict[str, Tensor]:
-        if self._kept is not None and domain in self._kept:
-            return self._kept[domain]
-        # through transformers: names on disk (one tensor an expert) are not those in memory (experts stacked)
-        dtype = str(next(self.model.parameters()).dtype).removeprefix("torch.")
-        weights = load_model(self.folders[domain], dtype).state_dict()
-        if self._kept is not None:
-            self._kept[domain] = weights
-        return weights
+        teacher = self._here.pop(domain, None)
+        if teacher is None:
+            while len(self._here) >= self.resident:
+                del self._here[next(iter(self._here))]
+            teacher = self._load(self.folders[domain]).eval().requires_grad_(False)
+        self._here[domain] = teacher
+        return teacher
 
 
 def check_routing(domains: Sequence[str], teachers: Mapping[str, Path], student_vocabulary: Mapping[str, int], load: Callable[[Path], Mapping[str, int]]) -> None:

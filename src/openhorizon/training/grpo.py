@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from openhorizon.chat.chat import Chat
-from openhorizon.config import GrpoPlan, Size
+from openhorizon.config import GrpoPlan, GrpoStage, Size
 from openhorizon.domains.domain import Domain, Resources
 from openhorizon.engines.engine import Sampling
 from openhorizon.engines.local import LocalEngine
+from openhorizon.errors import ConfigError
 from openhorizon.losses.grpo import GrpoTerms, group_advantages, grpo, process_advantages
 from openhorizon.losses.logprobs import token_logprobs
 from openhorizon.records import Group, Sample, Task
@@ -56,6 +57,22 @@ def train_grpo(
         if watch.checkpoint and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
             save_checkpoint(watch.checkpoint, model, optimiser, step + 1)
     return plan.steps
+
+
+def undecided(
+    model: nn.Module, chat: Chat, tasks: Sequence[Task], domain: Domain, resources: Resources, stage: GrpoStage, *, size: Size, seed: int
+) -> list[Task]:
+    """The tasks that the model gets right in some of `stage.tries` attempts and wrong in others (recipe.md §5).
+
+    ConfigError where there is none.
+    """
+    engine = LocalEngine(model.eval(), chat, policy=f"{domain.name}-tries")
+    play = Play(engine, resources, size, Sampling(temperature=stage.temperature, top_p=1.0, top_k=0), chat)
+    groups = asyncio.run(play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed))
+    kept = [g.task for g in groups if len({j.verdict.passed for j in g.judged}) > 1]
+    if not kept:
+        raise ConfigError(f"{domain.name}: no task is right in some of tries={stage.tries} and wrong in others; set tries=0")
+    return kept
 
 
 def draw_groups(tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int) -> list[Group]:

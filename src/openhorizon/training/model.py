@@ -47,21 +47,25 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
     raise ModelError(f"model.preset: {plan.preset} is not known; the presets are qwen3_moe, qwen3_5_moe")
 
 
-def load_model(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> nn.Module:
-    """The causal LM of a folder or hub name, ready to train; ModelError says what is wrong with the folder."""
+def load_model(folder: str | Path, plan: ModelPlan | None = None) -> nn.Module:
+    """The causal LM of a folder or hub name, on the plan's device; ModelError says what is wrong with the folder."""
+    plan = plan or ModelPlan()
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype))
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=getattr(torch, plan.dtype), attn_implementation=plan.attention
+        )
     except Exception as error:  # transformers raises a dozen types for broken folders; all are the folder's fault
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"{folder} cannot be loaded as a causal LM ({first}); it needs config.json and intact model.safetensors, "
             "or delete the stage's folder to make it again"
         ) from error
-    return model.to(device)
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(automatic if plan.device == "auto" else plan.device)
 
 
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
