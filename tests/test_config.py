@@ -145,7 +145,7 @@ def test_the_shape_of_the_tiny_model_must_fit_together():
     with pytest.raises(ConfigError) as caught:
         validate(override(recipe(), ["model.heads=3", "model.experts=1"]))
     assert all(
-        word in str(caught.value) for word in ("model.width=128", "model.kv_heads=2", "active_experts=2")
+        word in str(caught.value) for word in ("model.width=128", "model.kv_heads=4", "active_experts=2")
     )
 
 

@@ -30,7 +30,7 @@ ORDER = (
     "recipes",
     "jobs",
     "pipeline",
-    "doctor",
+    "doctor samples own_tasks selfcheck terminal",
     "cli",
     "__main__",
 )

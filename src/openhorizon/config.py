@@ -148,7 +148,9 @@ class DistillPlan(Plan, kw_only=True):
     group: Positive = 1  # attempts per task
     k: Positive = 16  # salient vocabulary: the teacher's top-k at each position
     temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0  # of the student's attempts
-    direction: Literal["reverse", "forward", "jensen_shannon"] = "reverse"  # of the KL; reverse: student || teacher
+    direction: Literal["reverse", "forward", "jensen_shannon"] = (
+        "reverse"  # of the KL; reverse: student || teacher
+    )
     optim: Optim = Optim(lr=1e-6, schedule="constant")
     turns: Count = 0  # T_max, assistant turns; 0: the domain's own limit
     response_tokens: Count = 0  # per turn; 0: the domain's own limit
@@ -156,7 +158,9 @@ class DistillPlan(Plan, kw_only=True):
     balance: Literal["domain", "token"] = (
         "domain"  # weights: mean per domain, then over domains; or every token alike
     )
-    resident_teachers: Positive = 1  # teachers in memory at once; the others are loaded when their domain is scored
+    resident_teachers: Positive = (
+        1  # teachers in memory at once; the others are loaded when their domain is scored
+    )
     coverage_every: Count = 1  # steps between measurements of ρ; 0: never
     checkpoint_every: Count = 25  # steps; 0: only at the end
 
@@ -245,12 +249,12 @@ def _model_problems(recipe: Recipe) -> list[str]:
         return found
     if model.width % model.heads:
         found.append(f"model.width={model.width} is not a multiple of model.heads={model.heads}")
-    if model.preset == "qwen3_moe" and model.prewired:
-        if model.kv_heads != model.heads or model.head_width < model.width // 2 or model.layers < 2:
-            found.append(
-                "model.prewired needs model.kv_heads = model.heads, model.head_width of at least half model.width and two "
-                "layers; set these, or model.prewired=false"
-            )
+    wired = model.preset == "qwen3_moe" and model.prewired
+    if wired and (model.kv_heads != model.heads or model.head_width < model.width // 2 or model.layers < 2):
+        found.append(
+            "model.prewired needs model.kv_heads = model.heads, model.head_width of at least half model.width and two "
+            "layers; set these, or model.prewired=false"
+        )
     if model.heads % model.kv_heads:
         found.append(f"model.heads={model.heads} is not a multiple of model.kv_heads={model.kv_heads}")
     if model.active_experts > model.experts:

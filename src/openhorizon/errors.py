@@ -1,15 +1,15 @@
 """The error tree.
 
-    OpenHorizonError
-    ├── UserError (also ValueError)   the user's input is wrong: exit code 2, the text says what, where, mend
-    │   ├── ConfigError               a recipe value or a --set path
-    │   ├── CorpusError               documents that cannot be read
-    │   ├── ModelError                a model folder, tokenizer, template or checkpoint that cannot be used
-    │   └── RunError                  a run folder: locked, of another version, damaged, missing
-    ├── InfrastructureError           something of ours or around us broke: a rollout becomes ABORTED, retried
-    │   ├── EngineError
-    │   └── SandboxError
-    └── ToolError                     what the model did wrong: never leaves a rollout, the model reads the text
+OpenHorizonError
+├── UserError (also ValueError)   the user's input is wrong: exit code 2, the text says what, where, mend
+│   ├── ConfigError               a recipe value or a --set path
+│   ├── CorpusError               documents that cannot be read
+│   ├── ModelError                a model folder, tokenizer, template or checkpoint that cannot be used
+│   └── RunError                  a run folder: locked, of another version, damaged, missing
+├── InfrastructureError           something of ours or around us broke: a rollout becomes ABORTED, retried
+│   ├── EngineError
+│   └── SandboxError
+└── ToolError                     what the model did wrong: never leaves a rollout, the model reads the text
 """
 
 

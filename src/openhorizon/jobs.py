@@ -56,7 +56,9 @@ def scene(run_dir: str) -> Scene:
     run = Run.load(run_dir)
     with GraphStore(run.dir / "graph.db") as store:
         graph = store.snapshot(kinds=CORPUS_KINDS)
-    return Scene(run, run.recipe, Resources(graph, Index.of_graph(graph), open_sandbox(run.recipe.sandbox.kind)))
+    return Scene(
+        run, run.recipe, Resources(graph, Index.of_graph(graph), open_sandbox(run.recipe.sandbox.kind))
+    )
 
 
 def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
@@ -122,7 +124,10 @@ def _texts(run: Run) -> Iterable[str]:
     import json
 
     for name in run.recipe.domains:
-        schemas = [{"name": t.name, "arguments": " ".join(t.schema.parameters["properties"])} for t in DOMAINS[name].tools]
+        schemas = [
+            {"name": t.name, "arguments": " ".join(t.schema.parameters["properties"])}
+            for t in DOMAINS[name].tools
+        ]
         yield from ["# Tools\n<tools>\nsystem user assistant\n</tools>", *map(json.dumps, schemas)] * 2
         for pair in demonstrations_of(run, name):
             trajectory = pair.judged.trajectory
@@ -174,7 +179,11 @@ def train_sft(rank: int, world: int, run_dir: str) -> int:
     run = Run.load(run_dir)
     recipe = run.recipe
     chat = chat_of(run, base_folder(run))
-    pairs = [p for name, plan in recipe.domains.items() for p in demonstrations_of(run, name)[: plan.demonstrations]]
+    pairs = [
+        p
+        for name, plan in recipe.domains.items()
+        for p in demonstrations_of(run, name)[: plan.demonstrations]
+    ]
     model = load_model(base_folder(run), recipe.model)
     watch = watch_for(run, "sft", rank, world)
     steps = sft(model, [sample_of(p, chat) for p in pairs], recipe.sft, seed=recipe.seed, watch=watch)
@@ -204,7 +213,9 @@ def train_teacher(run_dir: str, name: str) -> int:
             model = load_model(folder, recipe.model)
             watch = watch_for(run, part)
             if isinstance(stage, SftStage):
-                order = Order(split=Split.TRAIN, seed=recipe.seed, levels=recipe.domains[name].levels, size=recipe.size)
+                order = Order(
+                    split=Split.TRAIN, seed=recipe.seed, levels=recipe.domains[name].levels, size=recipe.size
+                )
                 shown = curriculum.demonstrations(stage, pairs, at.resources, order)
                 samples = [sample_of(Pair(task=t, judged=j), chat) for t, j in shown]
                 steps += sft(model, samples, stage, seed=recipe.seed + n, watch=watch)
@@ -212,9 +223,26 @@ def train_teacher(run_dir: str, name: str) -> int:
                 assert isinstance(stage, GrpoStage)
                 tasks = curriculum.tasks(stage, tasks_of(run, name, Split.TRAIN))
                 if stage.tries:
-                    tasks = undecided(model, chat, tasks, domain, at.resources, stage, size=recipe.size, seed=recipe.seed + n)
+                    tasks = undecided(
+                        model,
+                        chat,
+                        tasks,
+                        domain,
+                        at.resources,
+                        stage,
+                        size=recipe.size,
+                        seed=recipe.seed + n,
+                    )
                 steps += train_grpo(
-                    model, chat, tasks, domain, at.resources, stage, size=recipe.size, seed=recipe.seed + n, watch=watch
+                    model,
+                    chat,
+                    tasks,
+                    domain,
+                    at.resources,
+                    stage,
+                    size=recipe.size,
+                    seed=recipe.seed + n,
+                    watch=watch,
                 )
             save_model(model, chat.tokenizer, run.dir / part / "model")
         folder = run.dir / part / "model"
@@ -232,7 +260,12 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     folder = run.dir / "sft" / "model"
     chat = chat_of(run, folder)
     folders = {name: run.dir / "teachers" / name / "model" for name in recipe.teachers}
-    check_routing(list(recipe.domains), folders, chat.tokenizer.get_vocab(), lambda f: chat_of(run, f).tokenizer.get_vocab())
+    check_routing(
+        list(recipe.domains),
+        folders,
+        chat.tokenizer.get_vocab(),
+        lambda f: chat_of(run, f).tokenizer.get_vocab(),
+    )
     student = load_model(folder, recipe.model)
     teachers = Teachers(lambda f: load_model(f, recipe.model), folders, recipe.distill.resident_teachers)
     watch = watch_for(run, "student", rank, world)
@@ -269,19 +302,30 @@ def evaluate(run_dir: str, model: str, name: str) -> float:
     file = f"{model.replace('/', '-')}.{name}.jsonl"
     if not stage.has(file):
         chat = chat_of(at.run, model_folder(at.run, model))
-        engine = LocalEngine(load_model(model_folder(at.run, model), at.recipe.model).eval(), chat, policy=model, slots=plan.concurrency)
+        engine = LocalEngine(
+            load_model(model_folder(at.run, model), at.recipe.model).eval(),
+            chat,
+            policy=model,
+            slots=plan.concurrency,
+        )
         sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
         play = Play(engine, at.resources, at.recipe.size, sampling, chat)
         tasks = tasks_of(at.run, name, Split.HELDOUT)[: plan.tasks]
         groups = asyncio.run(
             play_groups(
-                [(t, DOMAINS[name]) for t in tasks], play, size=plan.attempts, seed=plan.seed,
-                concurrency=plan.concurrency, done=tick,
-            )  # fmt: skip
+                [(t, DOMAINS[name]) for t in tasks],
+                play,
+                size=plan.attempts,
+                seed=plan.seed,
+                concurrency=plan.concurrency,
+                done=tick,
+            )
         )
         lost = [t.id for g in groups for t in g.aborted]
         if lost:  # never scored 0, never silently left out
-            raise InfrastructureError(f"{len(lost)} attempts of {model} kept breaking ({lost[0]} first); run again to retry them")
+            raise InfrastructureError(
+                f"{len(lost)} attempts of {model} kept breaking ({lost[0]} first); run again to retry them"
+            )
         pairs = [Pair(task=g.task, judged=j, model=model) for g in groups for j in g.judged]
         stage.write_jsonl(f"samples/{file}", _kept(pairs, plan.samples))
         stage.write_jsonl(file, [score_of(p) for p in pairs])

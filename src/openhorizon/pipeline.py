@@ -36,7 +36,9 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
             nodes: list[Node] = []
             edges: list[Edge] = []
             for item in DOMAINS[name].material(recipe.seed, recipe.size):
-                (pages if isinstance(item, Document) else nodes if isinstance(item, Node) else edges).append(item)  # type: ignore[arg-type]
+                (pages if isinstance(item, Document) else nodes if isinstance(item, Node) else edges).append(
+                    item
+                )  # type: ignore[arg-type]
             if name == "search" and recipe.corpus:
                 pages = list(read(recipe.corpus))
             more_nodes, more_edges = to_graph(pages, name)
@@ -49,15 +51,22 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
 
 def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Tasks from regions of the graph, solved by scripted experts, accepted by the five checks, written back."""
-    games = [(str(run.dir), name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)]
+    games = [
+        (str(run.dir), name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)
+    ]
     stage = run.stage("tasks")
     todo = [g for g in games if not stage.has(f"{g[1]}/{g[2]}.report.json")]
     workers.run(jobs.self_play, todo, tick)
     for name in run.recipe.domains:
         shared = disjoint(jobs.tasks_of(run, name, Split.TRAIN), jobs.tasks_of(run, name, Split.HELDOUT))
         if shared:
-            raise InfrastructureError(f"{name}: training and held-out tasks share {', '.join(shared[:3])}; please report this")
-    reports = {name: [stage.read_json(f"{name}/{split}.report.json") for split in Split] for name in run.recipe.domains}
+            raise InfrastructureError(
+                f"{name}: training and held-out tasks share {', '.join(shared[:3])}; please report this"
+            )
+    reports = {
+        name: [stage.read_json(f"{name}/{split}.report.json") for split in Split]
+        for name in run.recipe.domains
+    }
     table = {name: _added(parts) for name, parts in reports.items()}
     run.write_json("selfplay/report.json", table)
     with GraphStore(run.dir / "graph.db") as store:
@@ -126,7 +135,9 @@ def distill(run: Run, workers: Workers, tick: Tick) -> Summary:
 def evaluate(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Held-out tasks for base, SFT, every teacher in its own domain and the student: same tasks, same seeds."""
     names = list(run.recipe.domains)
-    models = [m for m in ("base", "sft", "student") if Path(jobs.model_folder(run, m)).exists() or m == "base"]
+    models = [
+        m for m in ("base", "sft", "student") if Path(jobs.model_folder(run, m)).exists() or m == "base"
+    ]
     rows = [(m, n) for m in models for n in names] + [(f"teacher/{n}", n) for n in run.recipe.teachers]
     workers.run(jobs.evaluate, [(str(run.dir), m, n) for m, n in rows], tick)
     stage = run.stage("evaluation")
@@ -221,5 +232,3 @@ def _clear_meeting(run: Run, stage: str) -> None:
     """The file at which ranks meet must not be there from a killed run."""
     (run.dir / stage).mkdir(parents=True, exist_ok=True)
     (run.dir / stage / ".meeting").unlink(missing_ok=True)
-
-

@@ -3,6 +3,7 @@
 On CPUs several one-thread processes beat one process with several threads; on one GPU a single worker holds it.
 """
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -35,7 +36,9 @@ class Workers:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def run(self, function: Callable[..., Any], jobs: Iterable[Sequence[Any]], tick: Tick = lambda n: None) -> list[Any]:
+    def run(
+        self, function: Callable[..., Any], jobs: Iterable[Sequence[Any]], tick: Tick = lambda n: None
+    ) -> list[Any]:
         """function(*job) for every job, as many at a time as there are workers; results in the jobs' order.
 
         What a job raises is raised here, after the jobs not yet begun are dropped. A worker that dies (out of memory,
@@ -56,7 +59,9 @@ class Workers:
                 future.cancel()
             self._heard = lambda n: None
 
-    def run_ranks(self, function: Callable[..., Any], job: Sequence[Any], tick: Tick = lambda n: None) -> list[Any]:
+    def run_ranks(
+        self, function: Callable[..., Any], job: Sequence[Any], tick: Tick = lambda n: None
+    ) -> list[Any]:
         """function(rank, world, *job) in every worker at once: processes that train one model together."""
         return self.run(function, [(rank, self.count, *job) for rank in range(self.count)], tick)
 
@@ -91,9 +96,7 @@ def _start(queue: Any, parent: int) -> None:
     _queue = queue
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGKILL") and os.name == "posix":
-        try:
+        with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, Linux
-        except (OSError, AttributeError):
-            pass
     if os.getppid() != parent:
         os._exit(1)

@@ -30,7 +30,9 @@ class Chat:
                 "put a chat_template.jinja beside tokenizer.json"
             )
         if tokenizer.eos_token_id is None:
-            raise ModelError(f"the tokenizer at {tokenizer.name_or_path} names no eos_token; set it in its config")
+            raise ModelError(
+                f"the tokenizer at {tokenizer.name_or_path} names no eos_token; set it in its config"
+            )
         self.tokenizer = tokenizer
         self.brief = brief
         self.eos: str = str(tokenizer.eos_token)
@@ -65,7 +67,9 @@ class Chat:
         key = ("prompt", tuple(m.role for m in messages), tuple(map(as_json, tools)))
         if key not in self._frames:
             marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)]
-            self._frames[key] = self._frame(self._render(marked, [self._tool(t) for t in tools] or None, True))
+            self._frames[key] = self._frame(
+                self._render(marked, [self._tool(t) for t in tools] or None, True)
+            )
         return self._filled(self._frames[key], [m.content for m in messages])
 
     def extension_ids(self, results: tuple[str, ...], reply: str | None = None) -> tuple[int, ...]:
@@ -82,7 +86,9 @@ class Chat:
             # what the template makes of the turns before is not asked: those stay as they were written
             _, written, text = self._render(marked, None, True).partition(_WRITTEN)
             if not written:
-                raise ModelError("the chat template leaves out what the assistant said; a conversation cannot be extended")
+                raise ModelError(
+                    "the chat template leaves out what the assistant said; a conversation cannot be extended"
+                )
             ended, eos, rest = text.partition(self.eos)
             self._frames[key] = self._frame(rest if eos and not _MARK.search(ended) else text)
         return self._filled(self._frames[key], [*results, *([reply] if reply is not None else [])])
@@ -100,9 +106,13 @@ class Chat:
         text = str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
         return f"<think>\n{text}" if self.opens_thought else text
 
-    def _render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, generate: bool) -> str:
+    def _render(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, generate: bool
+    ) -> str:
         return str(
-            self.tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=generate, tokenize=False)
+            self.tokenizer.apply_chat_template(
+                messages, tools=tools, add_generation_prompt=generate, tokenize=False
+            )
         )
 
     def _tool(self, schema: ToolSchema) -> dict[str, Any]:
@@ -130,7 +140,9 @@ class Chat:
             return self.tokenizer.encode(text, add_special_tokens=False) if text else []
         ids: list[int] = []
         start = 0
-        for match in self._controls.finditer(text):  # cut after the first character: the rest is no token's name
+        for match in self._controls.finditer(
+            text
+        ):  # cut after the first character: the rest is no token's name
             ids += self._encode(text[start : match.start() + 1], True)
             start = match.start() + 1
         return ids + self._encode(text[start:], True)

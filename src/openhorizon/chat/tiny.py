@@ -38,7 +38,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> int:
     counted = _count(texts, split, byte_level)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     room = vocabulary - len(alphabet) - len(SPECIAL) - len(MARKS) - len(FRAMES) - len(SCAFFOLD)
-    words = [w for w, n in sorted(counted.items(), key=lambda item: (-item[1], item[0])) if len(w) > 1 and n > 1]
+    words = [
+        w for w, n in sorted(counted.items(), key=lambda item: (-item[1], item[0])) if len(w) > 1 and n > 1
+    ]
     words = words[: max(0, room)]
     tokens = {token: i for i, token in enumerate([*alphabet, *words])}
     # ignore_merges: a whole word of the vocabulary is one token, any other text falls apart into its bytes
@@ -46,9 +48,14 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> int:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(list(SPECIAL))
-    tokenizer.add_tokens([AddedToken(m, normalized=False, special=False) for m in (*MARKS, *FRAMES, *SCAFFOLD)])
+    tokenizer.add_tokens(
+        [AddedToken(m, normalized=False, special=False) for m in (*MARKS, *FRAMES, *SCAFFOLD)]
+    )
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=QWEN_TEMPLATE
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=QWEN_TEMPLATE,
     )
     folder.mkdir(parents=True, exist_ok=True)
     wrapped.save_pretrained(str(folder))

@@ -53,11 +53,15 @@ def read(text: str) -> Message:
 
 
 def _json(call: ToolCall) -> str:
-    return f'{{"name": {json.dumps(call.name)}, "arguments": {json.dumps(call.arguments, ensure_ascii=False)}}}'
+    return (
+        f'{{"name": {json.dumps(call.name)}, "arguments": {json.dumps(call.arguments, ensure_ascii=False)}}}'
+    )
 
 
 def _tagged(call: ToolCall) -> str:
-    values = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in call.arguments.items()}
+    values = {
+        k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in call.arguments.items()
+    }
     parameters = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in values.items())
     return f"<function={call.name}>\n{parameters}</function>"
 

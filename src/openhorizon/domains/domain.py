@@ -1,5 +1,6 @@
 """What a domain is: tools, proposals, an expert and verifiers behind one value. Each domain is a folder beside this file."""
 
+import contextlib
 import inspect
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from openhorizon.retrieval.index import Index
     from openhorizon.sandboxes.sandbox import Sandbox
 
-Size = Literal["mini", "full"]  # mini: short enough for a model of two million parameters; full: for real ones
+Size = Literal[
+    "mini", "full"
+]  # mini: short enough for a model of two million parameters; full: for real ones
 
 
 class Order(Record, kw_only=True):
@@ -109,7 +112,10 @@ def tool(function: Callable[..., Any]) -> Tool:
         if parameter.default is inspect.Parameter.empty:
             required.append(parameter.name)
     parameters = {"type": "object", "properties": properties, "required": required}
-    return Tool(function, ToolSchema(name=function.__name__, description=" ".join(head.split()), parameters=parameters))
+    return Tool(
+        function,
+        ToolSchema(name=function.__name__, description=" ".join(head.split()), parameters=parameters),
+    )
 
 
 def checked_arguments(schema: ToolSchema, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +123,9 @@ def checked_arguments(schema: ToolSchema, arguments: dict[str, Any]) -> dict[str
     properties = schema.parameters["properties"]
     for name in arguments:
         if name not in properties:
-            raise ToolError(f"{schema.name} has no argument {name}; it takes {', '.join(properties) or 'none'}")
+            raise ToolError(
+                f"{schema.name} has no argument {name}; it takes {', '.join(properties) or 'none'}"
+            )
     for name in schema.parameters["required"]:
         if name not in arguments:
             raise ToolError(f"{schema.name} needs the argument {name}")
@@ -129,10 +137,8 @@ def _checked(tool_name: str, name: str, prop: dict[str, Any], value: Any) -> Any
     if wanted == "array" and isinstance(value, list):
         return [_checked(tool_name, name, prop["items"], item) for item in value]
     if wanted in ("integer", "number") and isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     if wanted == "integer" and isinstance(value, float) and value.is_integer():
         value = int(value)
     right = {
@@ -187,7 +193,9 @@ class Domain:
     min_calls: int = 1  # an attempt that passes with fewer tool calls makes the task a one-shot look-up
     verify_step: Callable[[Task, Any, ToolResult], Verdict | None] = no_step_verifier
     reply: Callable[[Any, str], str | None] = nothing_to_say  # the simulated user; None ends the attempt
-    shortcut: Callable[[Task, Resources], str] = no_shortcut  # why a task is ambiguous or has a short way; "" if not
+    shortcut: Callable[[Task, Resources], str] = (
+        no_shortcut  # why a task is ambiguous or has a short way; "" if not
+    )
     by_name: dict[str, Tool] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -81,7 +81,9 @@ class LocalEngine:
                     return
                 with torch.inference_mode():
                     if self._stateful:
-                        self._rewrite([self._waiting.pop(0) for _ in range(min(self.slots, len(self._waiting)))])
+                        self._rewrite(
+                            [self._waiting.pop(0) for _ in range(min(self.slots, len(self._waiting)))]
+                        )
                         continue
                     self._read_in(writing)
                     self._write(writing, enough=max(1, len(writing) // 4))
@@ -155,7 +157,9 @@ class LocalEngine:
             rows = list(range(highest)) if len(writing) * 3 > highest * 2 else sorted(writing)
             by_slot = {slot: ids for slot, ids in self._cached.values()}
             starts = torch.tensor([len(by_slot.get(r, ())) for r in rows], device=self._device)
-            ids_R1 = torch.tensor([[writing[r].ids[-1] if r in writing else 0] for r in rows], device=self._device)
+            ids_R1 = torch.tensor(
+                [[writing[r].ids[-1] if r in writing else 0] for r in rows], device=self._device
+            )
             hidden_RD = self._forward(rows, starts, ids_R1)[:, 0]
             live = [i for i, r in enumerate(rows) if r in writing]
             turns = [writing[rows[i]] for i in live]
@@ -184,7 +188,9 @@ class LocalEngine:
         for i, turn in enumerate(turns):
             groups.setdefault(turn.request.sampling, []).append(i)
         for sampling, members in groups.items():
-            uniform = torch.tensor([turns[i].uniform[len(turns[i].ids)] for i in members], device=self._device)
+            uniform = torch.tensor(
+                [turns[i].uniform[len(turns[i].ids)] for i in members], device=self._device
+            )
             ids, logprobs = draw(logits_RV[members] if len(groups) > 1 else logits_RV, sampling, uniform)
             for i, token, logprob in zip(members, ids.tolist(), logprobs.tolist()):
                 turns[i].ids.append(token)
@@ -199,9 +205,12 @@ class LocalEngine:
         if not one.future.done():
             one.future.set_result(
                 Completion(
-                    text=self.chat.text(one.ids), token_ids=tuple(one.ids), logprobs=tuple(one.logprobs),
-                    finish="stop" if stopped else "length", policy=self.policy,
-                )  # fmt: skip
+                    text=self.chat.text(one.ids),
+                    token_ids=tuple(one.ids),
+                    logprobs=tuple(one.logprobs),
+                    finish="stop" if stopped else "length",
+                    policy=self.policy,
+                )
             )
         return True
 
@@ -219,4 +228,6 @@ class LocalEngine:
                 out = self.model.get_decoder()(input_ids=ids_RS, past_key_values=cache, use_cache=True)  # type: ignore[operator]
                 self._draw([group[i] for i in live], out.last_hidden_state[live, -1])
                 live = [i for i in live if not self._ended(group[i])]
-                ids_RS = torch.tensor([[t.ids[-1]] for t in group], device=self._device)  # ended rows go on unheard
+                ids_RS = torch.tensor(
+                    [[t.ids[-1]] for t in group], device=self._device
+                )  # ended rows go on unheard

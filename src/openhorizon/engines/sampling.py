@@ -15,7 +15,9 @@ def uniforms(seed: int, attempt: str, turn: int, count: int) -> np.ndarray:
     beside it."""
     from zlib import crc32
 
-    return np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), crc32(attempt.encode()) + (turn << 32)])).random(count)
+    return np.random.Generator(
+        np.random.Philox(key=[seed & (2**64 - 1), crc32(attempt.encode()) + (turn << 32)])
+    ).random(count)
 
 
 def draw(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,7 +35,9 @@ def draw(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor) -> tuple[Tens
     keep = min(sampling.top_k or logits_RV.shape[1], logits_RV.shape[1])
     kept_RC, ids_RC = logits_RV.topk(keep, dim=-1)  # sorted, largest first
     p_RC = torch.softmax(kept_RC, -1)
-    if sampling.top_p < 1:  # the smallest set that reaches top_p: a token stays if less than top_p lies before it
+    if (
+        sampling.top_p < 1
+    ):  # the smallest set that reaches top_p: a token stays if less than top_p lies before it
         p_RC = p_RC.masked_fill(p_RC.cumsum(-1) - p_RC >= sampling.top_p, 0.0)
         p_RC = p_RC / p_RC.sum(-1, keepdim=True)
     choice_R1 = _inverse(p_RC, uniform_R)
@@ -43,5 +47,7 @@ def draw(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor) -> tuple[Tens
 def _inverse(p_RC: Tensor, uniform_R: Tensor) -> Tensor:
     """Index [R, 1] of the first candidate whose cumulative probability exceeds the uniform number."""
     total_RC = p_RC.cumsum(-1)
-    target_R1 = (uniform_R[:, None].to(p_RC.dtype) * total_RC[:, -1:]).clamp(max=total_RC[:, -1:] * (1 - 1e-6))
+    target_R1 = (uniform_R[:, None].to(p_RC.dtype) * total_RC[:, -1:]).clamp(
+        max=total_RC[:, -1:] * (1 - 1e-6)
+    )
     return torch.searchsorted(total_RC, target_R1, right=True).clamp(max=p_RC.shape[1] - 1)

@@ -45,7 +45,9 @@ def what_was_seen(messages: tuple[Message, ...]) -> Seen:
         if message.role == "assistant":
             break
         if message.role == "tool":
-            results.insert(0, ToolResult(call=None, text=message.content, ok=not message.content.startswith("error:")))
+            results.insert(
+                0, ToolResult(call=None, text=message.content, ok=not message.content.startswith("error:"))
+            )
         else:
             reply = message.content
     return Seen(results=tuple(results), reply=reply)

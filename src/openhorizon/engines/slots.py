@@ -21,7 +21,7 @@ class SlotLayer(CacheLayerMixin):
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         shape = (self.view.slots, key_states.shape[1], self.view.capacity, key_states.shape[3])
         self.keys = key_states.new_zeros(shape)
-        self.values = value_states.new_zeros(shape[:3] + (value_states.shape[3],))
+        self.values = value_states.new_zeros((*shape[:3], value_states.shape[3]))
         self.is_initialized = True
 
     def grow(self, capacity: int) -> None:
@@ -31,10 +31,13 @@ class SlotLayer(CacheLayerMixin):
             self.keys = torch.nn.functional.pad(self.keys, (0, 0, 0, more))
             self.values = torch.nn.functional.pad(self.values, (0, 0, 0, more))
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None and self.values is not None
+        assert self.keys is not None
+        assert self.values is not None
         view = self.view
         self.keys[view.rows_R1, :, view.positions_RS] = key_states.transpose(1, 2)
         self.values[view.rows_R1, :, view.positions_RS] = value_states.transpose(1, 2)

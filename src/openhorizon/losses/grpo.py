@@ -78,5 +78,9 @@ def grpo(
     if entropy_N is not None:
         spread = (weights_N * entropy_N).sum()
         loss, spread_mean = loss - entropy * spread, float(spread.detach() / total)
-    clipped = float((gain_N.detach() < (ratio_N * advantages_N).detach() - EPSILON).float().mean()) if len(logp_N) else 0.0
+    clipped = (
+        float((gain_N.detach() < (ratio_N * advantages_N).detach() - EPSILON).float().mean())
+        if len(logp_N)
+        else 0.0
+    )
     return GrpoTerms(loss, kl_mean, spread_mean, clipped)

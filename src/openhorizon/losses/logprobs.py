@@ -10,9 +10,13 @@ from torch.utils.checkpoint import checkpoint
 CHUNK = 8192 * 4096  # logits held at once: rows x vocabulary
 
 
-def logits_of(hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None = None, softcap: float = 0.0) -> Tensor:
+def logits_of(
+    hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None = None, softcap: float = 0.0
+) -> Tensor:
     """Logits [N, V] in float32."""
-    logits_NV = torch.nn.functional.linear(hidden_ND, weight_VD.to(hidden_ND.dtype), None if bias_V is None else bias_V.to(hidden_ND.dtype))
+    logits_NV = torch.nn.functional.linear(
+        hidden_ND, weight_VD.to(hidden_ND.dtype), None if bias_V is None else bias_V.to(hidden_ND.dtype)
+    )
     logits_NV = logits_NV.float()
     return softcap * torch.tanh(logits_NV / softcap) if softcap else logits_NV
 

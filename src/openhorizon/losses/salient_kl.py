@@ -13,7 +13,9 @@ Direction = Literal["reverse", "forward", "jensen_shannon"]
 CHUNK = 1 << 24  # gathered weights held at once: positions x K x D
 
 
-def salient_logits(hidden_ND: Tensor, weight_VD: Tensor, ids_NK: Tensor, bias_V: Tensor | None = None, softcap: float = 0.0) -> Tensor:
+def salient_logits(
+    hidden_ND: Tensor, weight_VD: Tensor, ids_NK: Tensor, bias_V: Tensor | None = None, softcap: float = 0.0
+) -> Tensor:
     """The student's logits on the support, [N, K] in float32."""
     rows = max(1, CHUNK // max(1, ids_NK.shape[1] * weight_VD.shape[1]))
     parts = [
@@ -47,21 +49,30 @@ def salient_kl(
     logits_NK = salient_logits(hidden_ND, weight_VD, ids_NK.clamp_min(0), bias_V, softcap) / temperature
     # a finite floor instead of -inf: the masked entries' gradients stay 0 instead of NaN
     student_NK = torch.log_softmax(logits_NK.masked_fill(~valid_NK, -1e9), -1)
-    teacher_NK = torch.log_softmax((teacher_logprobs_NK.float() / temperature).masked_fill(~valid_NK, -1e9), -1)
+    teacher_NK = torch.log_softmax(
+        (teacher_logprobs_NK.float() / temperature).masked_fill(~valid_NK, -1e9), -1
+    )
     if direction == "reverse":
         terms_NK = student_NK.exp() * (student_NK - teacher_NK)
     elif direction == "forward":
         terms_NK = teacher_NK.exp() * (teacher_NK - student_NK)
     else:
         middle_NK = torch.logaddexp(student_NK, teacher_NK) - torch.log(torch.tensor(2.0))
-        terms_NK = 0.5 * (student_NK.exp() * (student_NK - middle_NK) + teacher_NK.exp() * (teacher_NK - middle_NK))
+        terms_NK = 0.5 * (
+            student_NK.exp() * (student_NK - middle_NK) + teacher_NK.exp() * (teacher_NK - middle_NK)
+        )
     loss_N = terms_NK.masked_fill(~valid_NK, 0.0).sum(-1)
     return (weights_N * loss_N).sum(), loss_N.detach()
 
 
 @torch.no_grad()
 def coverage(
-    hidden_ND: Tensor, weight_VD: Tensor, ids_NK: Tensor, bias_V: Tensor | None = None, *, softcap: float = 0.0
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    ids_NK: Tensor,
+    bias_V: Tensor | None = None,
+    *,
+    softcap: float = 0.0,
 ) -> Tensor:
     """ρ [N]: the mass of the un-renormalised student on the support, exact. Chunked over positions."""
     from openhorizon.losses import logprobs

@@ -8,4 +8,6 @@ from openhorizon.recipes.demo import demo
 from openhorizon.recipes.smoke import smoke
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"smoke": smoke, "demo": demo, "paper": _paper.paper}
-SOURCES: dict[str, dict[str, str]] = {"paper": _paper.SOURCES}  # recipe -> path of a value -> where it comes from
+SOURCES: dict[str, dict[str, str]] = {
+    "paper": _paper.SOURCES
+}  # recipe -> path of a value -> where it comes from

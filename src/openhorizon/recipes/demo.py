@@ -23,7 +23,12 @@ def muon(lr: float, muon_lr: float, weight_decay: float = 0.1) -> Optim:
 def study(steps: int, data: str = "domain", demonstrations: int = 0) -> SftStage:
     """A teacher's supervised stage."""
     return SftStage(
-        steps=steps, data=data, demonstrations=demonstrations, batch_tokens=1536, optim=muon(2e-3, 0.003), checkpoint_every=100
+        steps=steps,
+        data=data,
+        demonstrations=demonstrations,
+        batch_tokens=1536,
+        optim=muon(2e-3, 0.003),
+        checkpoint_every=100,
     )
 
 
@@ -40,7 +45,11 @@ def demo() -> Recipe:
     return Recipe(
         name="demo",
         domains={
-            "search": plan, "engineering": engineering, "science": plan, "instructions": plan, "agentic": plan,
+            "search": plan,
+            "engineering": engineering,
+            "science": plan,
+            "instructions": plan,
+            "agentic": plan,
             "scientific_agentic": plan,
         },
         sft=SftPlan(steps=450, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
@@ -49,8 +58,14 @@ def demo() -> Recipe:
                 stages=(
                     study(200),
                     practise(
-                        12, "hard", format_reward=0.05, efficiency_free_rounds=5, efficiency_penalty=0.05,
-                        repetition_window=4, repetition_penalty=0.1, repetition_cap=0.3,
+                        12,
+                        "hard",
+                        format_reward=0.05,
+                        efficiency_free_rounds=5,
+                        efficiency_penalty=0.05,
+                        repetition_window=4,
+                        repetition_penalty=0.1,
+                        repetition_cap=0.3,
                     ),
                 )
             ),
@@ -60,6 +75,8 @@ def demo() -> Recipe:
             "agentic": TeacherPlan(stages=(study(200), practise(12, process_weight=0.5))),
             "scientific_agentic": TeacherPlan(stages=(study(250), practise(12))),
         },
-        distill=DistillPlan(steps=160, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1e-3, 0.002, 0.0)),
+        distill=DistillPlan(
+            steps=160, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1e-3, 0.002, 0.0)
+        ),
         evaluation=EvaluationPlan(tasks=200),
     )

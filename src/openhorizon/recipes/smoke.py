@@ -10,7 +10,9 @@ def shortened(teacher: TeacherPlan) -> TeacherPlan:
     """The same stages with few steps."""
     short: list[SftStage | GrpoStage] = []
     for stage in teacher.stages:
-        short.append(replace(stage, steps=30) if isinstance(stage, SftStage) else replace(stage, steps=2, prompts=6))
+        short.append(
+            replace(stage, steps=30) if isinstance(stage, SftStage) else replace(stage, steps=2, prompts=6)
+        )
     return TeacherPlan(stages=tuple(short))
 
 

@@ -51,7 +51,9 @@ class Task(Record, kw_only=True):
     verifiers: tuple[VerifierSpec, ...] = ()  # V_q
     setup: dict[str, Any] = {}  # initial state the attempt's environment is made from; tools may show it
     private: dict[str, Any] = {}  # what only verifiers may read: graders' data, expected states
-    plan: tuple[str, ...] = ()  # support path for the scripted expert (relations, tool names); holds no answer
+    plan: tuple[
+        str, ...
+    ] = ()  # support path for the scripted expert (relations, tool names); holds no answer
     entities: tuple[str, ...] = ()  # names and values that may not occur in the other split
     level: int = 1  # difficulty, 1 is the easiest
     limits: Limits | None = None  # None: the domain's own

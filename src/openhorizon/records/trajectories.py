@@ -20,7 +20,9 @@ class Completion(Record, kw_only=True):
 
     text: str
     token_ids: tuple[int, ...] = ()  # () from an engine that works on messages
-    logprobs: tuple[float, ...] = ()  # nats, under the distribution that was sampled from; as long as token_ids
+    logprobs: tuple[
+        float, ...
+    ] = ()  # nats, under the distribution that was sampled from; as long as token_ids
     finish: str = "stop"  # "stop": end-of-turn token; "length": response budget spent
     policy: str = ""  # name and revision of who wrote it
 

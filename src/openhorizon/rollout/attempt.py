@@ -43,7 +43,9 @@ def opening(task: Task, domain: Domain, size: Size) -> tuple[Message, ...]:
     return (Message(role="system", content=system), Message(role="user", content=task.instruction))
 
 
-async def attempt(task: Task, domain: Domain, play: Play, *, number: int = 0, seed: int = 0) -> Judged | Trajectory:
+async def attempt(
+    task: Task, domain: Domain, play: Play, *, number: int = 0, seed: int = 0
+) -> Judged | Trajectory:
     """Play one attempt; a Judged trajectory, or a bare one with status ABORTED that must not be scored.
 
     Never raises for what the model or its program did. `number` tells attempts at the same task apart; the
@@ -74,7 +76,14 @@ async def attempt(task: Task, domain: Domain, play: Play, *, number: int = 0, se
 
 
 async def _turns(
-    name: str, task: Task, domain: Domain, play: Play, env: object, prompt: tuple[Message, ...], turns: list[Turn], seed: int
+    name: str,
+    task: Task,
+    domain: Domain,
+    play: Play,
+    env: object,
+    prompt: tuple[Message, ...],
+    turns: list[Turn],
+    seed: int,
 ) -> tuple[Status, str, str]:
     """Append turns until the attempt ends; returns status, reason, answer."""
     limits = task.limits or domain.limits
@@ -88,7 +97,9 @@ async def _turns(
             return Status.TRUNCATED, "context budget spent", ""
         if len(turns) >= limits.turns:
             return Status.TRUNCATED, "turn budget spent", ""
-        completion = await play.engine.complete(_request(name, len(turns), messages, tools, ids, min(limits.response_tokens, room), play, seed))
+        completion = await play.engine.complete(
+            _request(name, len(turns), messages, tools, ids, min(limits.response_tokens, room), play, seed)
+        )
         ids += completion.token_ids
         message = read(completion.text)
         messages.append(message)
@@ -101,7 +112,9 @@ async def _turns(
         elif not cut:
             results = _results(domain, env, message, limits, calls)
             calls += len(results)
-        turns.append(_turn(added, completion, message, results, reply, _step_verdict(task, domain, env, results)))
+        turns.append(
+            _turn(added, completion, message, results, reply, _step_verdict(task, domain, env, results))
+        )
         if cut:
             return Status.TRUNCATED, "response budget spent", ""
         if ending and reply is None:
@@ -111,11 +124,22 @@ async def _turns(
             messages.append(Message(role="user", content=reply))
         if calls >= limits.tool_calls:
             return Status.TRUNCATED, "tool call budget spent", ""
-        added = play.chat.extension_ids(tuple(r.text for r in results), reply) if play.chat and play.engine.exact else ()
+        added = (
+            play.chat.extension_ids(tuple(r.text for r in results), reply)
+            if play.chat and play.engine.exact
+            else ()
+        )
 
 
 def _request(
-    name: str, turn: int, messages: list[Message], tools: tuple[ToolSchema, ...], ids: list[int], room: int, play: Play, seed: int
+    name: str,
+    turn: int,
+    messages: list[Message],
+    tools: tuple[ToolSchema, ...],
+    ids: list[int],
+    room: int,
+    play: Play,
+    seed: int,
 ) -> Request:
     return Request(
         attempt=name, turn=turn, messages=tuple(messages), tools=tools, token_ids=tuple(ids),
@@ -123,7 +147,9 @@ def _request(
     )  # fmt: skip
 
 
-def _results(domain: Domain, env: object, message: Message, limits: Limits, spent: int) -> tuple[ToolResult, ...]:
+def _results(
+    domain: Domain, env: object, message: Message, limits: Limits, spent: int
+) -> tuple[ToolResult, ...]:
     """Run the message's calls in order; a malformed call is answered with what is wrong with it."""
     results = [_guarded(domain, env, call) for call in message.calls[: max(0, limits.tool_calls - spent)]]
     if message.malformed:
@@ -137,8 +163,10 @@ def _guarded(domain: Domain, env: object, call: ToolCall) -> ToolResult:
         return domain.call(env, call)
     except InfrastructureError:
         raise
-    except Exception as error:  # noqa: BLE001 - law 3: never raise for what a model did
-        return ToolResult(call=call, text=f"error: {call.name} failed on these arguments ({type(error).__name__})", ok=False)
+    except Exception as error:
+        return ToolResult(
+            call=call, text=f"error: {call.name} failed on these arguments ({type(error).__name__})", ok=False
+        )
 
 
 def _step_verdict(task: Task, domain: Domain, env: object, results: tuple[ToolResult, ...]) -> Verdict | None:
@@ -148,8 +176,18 @@ def _step_verdict(task: Task, domain: Domain, env: object, results: tuple[ToolRe
 
 
 def _turn(
-    added: tuple[int, ...], completion: Completion, message: Message, results: tuple[ToolResult, ...], reply: str | None, verdict: Verdict | None
+    added: tuple[int, ...],
+    completion: Completion,
+    message: Message,
+    results: tuple[ToolResult, ...],
+    reply: str | None,
+    verdict: Verdict | None,
 ) -> Turn:
-    return Turn(context_ids=tuple(added), completion=completion, message=message, results=results, reply=reply or "", verdict=verdict)
-
-
+    return Turn(
+        context_ids=tuple(added),
+        completion=completion,
+        message=message,
+        results=results,
+        reply=reply or "",
+        verdict=verdict,
+    )

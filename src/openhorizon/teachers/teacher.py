@@ -23,14 +23,18 @@ class Curriculum:
     # what a stage with this `data` name practises on; "domain" is always all of it
     data: Mapping[str, Callable[[Task], bool]] = field(default_factory=dict)
     # demonstrations that only this teacher sees, by `data` name: so many are made on the spot by self-play
-    extra: Mapping[str, Callable[[Resources, Order, int], Iterable[Demonstration]]] = field(default_factory=dict)
+    extra: Mapping[str, Callable[[Resources, Order, int], Iterable[Demonstration]]] = field(
+        default_factory=dict
+    )
 
     def select(self, name: str) -> Callable[[Task], bool]:
         """The predicate of a `data` name; ConfigError names those there are."""
         if name == ALL:
             return everything
         if name not in self.data:
-            raise ConfigError(f"no data named {name!r} for this teacher; there are {', '.join([ALL, *self.data, *self.extra])}")
+            raise ConfigError(
+                f"no data named {name!r} for this teacher; there are {', '.join([ALL, *self.data, *self.extra])}"
+            )
         return self.data[name]
 
     def demonstrations(

@@ -37,7 +37,11 @@ FREE = 256  # tokens of padding that are not worth another pass through the mode
 
 
 def batches(
-    samples: Sequence[Sample], weights: Sequence[float], *, max_tokens: int = 8192, device: str | torch.device = "cpu"
+    samples: Sequence[Sample],
+    weights: Sequence[float],
+    *,
+    max_tokens: int = 8192,
+    device: str | torch.device = "cpu",
 ) -> Iterator[Batch]:
     """Rows sorted by length, cut into batches of at most `max_tokens` padded tokens (one row at least) and little padding.
 
@@ -58,7 +62,9 @@ def batches(
         yield _batch(samples, weights, chosen, device)
 
 
-def _batch(samples: Sequence[Sample], weights: Sequence[float], chosen: list[int], device: str | torch.device) -> Batch:
+def _batch(
+    samples: Sequence[Sample], weights: Sequence[float], chosen: list[int], device: str | torch.device
+) -> Batch:
     longest = max(len(samples[i].token_ids) for i in chosen)
     ids = torch.zeros(len(chosen), longest, dtype=torch.long)
     at, targets, spread, logprobs, advantages, rows = [], [], [], [], [], []

@@ -12,7 +12,12 @@ from openhorizon.training.optimiser import Optimiser
 
 def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser, step: int) -> None:
     """Write the state after `step` finished steps."""
-    state = {"step": step, "steps": optimiser.steps, "model": model.state_dict(), "optimiser": optimiser.state()}
+    state = {
+        "step": step,
+        "steps": optimiser.steps,
+        "model": model.state_dict(),
+        "optimiser": optimiser.state(),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         torch.save(state, file)
@@ -34,12 +39,18 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser) -> int:
         return int(state["step"])
     except Exception as error:  # whatever torch says of a damaged file, the mend is the same
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"the checkpoint {path} cannot be read ({first}); delete that file to train this stage again") from error
+        raise ModelError(
+            f"the checkpoint {path} cannot be read ({first}); delete that file to train this stage again"
+        ) from error
 
 
 def finished_steps(path: Path) -> int:
     """How many steps a checkpoint holds, 0 where there is none or it cannot be read (loading it says why)."""
     try:
-        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"]) if path.exists() else 0
+        return (
+            int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+            if path.exists()
+            else 0
+        )
     except Exception:  # whatever torch says of a damaged file
         return 0

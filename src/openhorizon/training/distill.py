@@ -32,6 +32,7 @@ from openhorizon.training.samples import exact_sample
 from openhorizon.training.sft import Watch
 from openhorizon.training.weights import domain_mean, domain_token_mean, trainable
 
+
 class Teachers:
     """The teachers by domain, brought into memory when their domain is scored; at most `resident` stay there."""
 
@@ -52,11 +53,18 @@ class Teachers:
         return teacher
 
 
-def check_routing(domains: Sequence[str], teachers: Mapping[str, Path], student_vocabulary: Mapping[str, int], load: Callable[[Path], Mapping[str, int]]) -> None:
+def check_routing(
+    domains: Sequence[str],
+    teachers: Mapping[str, Path],
+    student_vocabulary: Mapping[str, int],
+    load: Callable[[Path], Mapping[str, int]],
+) -> None:
     """Raise before the first step: every domain has a teacher, and every teacher the student's very vocabulary."""
     for domain in domains:
         if domain not in teachers:
-            raise ConfigError(f"domain {domain} has no teacher (teachers: {', '.join(teachers) or 'none'}); add one or drop the domain")
+            raise ConfigError(
+                f"domain {domain} has no teacher (teachers: {', '.join(teachers) or 'none'}); add one or drop the domain"
+            )
         theirs = load(teachers[domain])
         if theirs != student_vocabulary:
             apart = sum(student_vocabulary.get(token) != i for token, i in theirs.items())
@@ -94,7 +102,12 @@ def distill(
         norm = optimiser.step(step)
         watch.log(step, {**reduced(values, watch), "gradient_norm": norm})
         watch.tick(1)
-        if watch.checkpoint and ranks.first and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
+        if (
+            watch.checkpoint
+            and ranks.first
+            and plan.checkpoint_every
+            and (step + 1) % plan.checkpoint_every == 0
+        ):
             save_checkpoint(watch.checkpoint, student, optimiser, step + 1)
     return plan.steps
 
@@ -139,7 +152,9 @@ def step_weights(samples: Sequence[Sample], plan: DistillPlan, watch: Watch) -> 
     everyone = watch.ranks.gather(light)
     start = sum(len(part) for part in everyone[: watch.ranks.rank])
     stand_ins = [
-        Sample(token_ids=(0,) * (n + 1), loss_mask=(False,) + (True,) * n, domain=d) for part in everyone for d, n in part
+        Sample(token_ids=(0,) * (n + 1), loss_mask=(False,) + (True,) * n, domain=d)
+        for part in everyone
+        for d, n in part
     ]
     weigh = domain_mean if plan.balance == "domain" else domain_token_mean
     return weigh(stand_ins)[start : start + len(samples)]
@@ -149,7 +164,12 @@ Sums = dict[str, tuple[float, float]]  # name -> (sum, count), added over proces
 
 
 def align(
-    student: nn.Module, teachers: Teachers, samples: Sequence[Sample], weights: Sequence[float], plan: DistillPlan, measure: bool
+    student: nn.Module,
+    teachers: Teachers,
+    samples: Sequence[Sample],
+    weights: Sequence[float],
+    plan: DistillPlan,
+    measure: bool,
 ) -> Sums:
     """Accumulate the gradient of the SVA loss over the samples, each under its own domain's teacher."""
     student.train()
@@ -173,17 +193,32 @@ def align(
     return sums
 
 
-def align_batch(student: nn.Module, teacher: nn.Module, batch: Batch, plan: DistillPlan, measure: bool) -> tuple[float, Tensor, Tensor]:
+def align_batch(
+    student: nn.Module, teacher: nn.Module, batch: Batch, plan: DistillPlan, measure: bool
+) -> tuple[float, Tensor, Tensor]:
     """Backward through one batch; returns its weighted loss, ℓ [N] and ρ [N] (empty if not measured)."""
     with torch.no_grad():
         weight_VD, bias_V = head(teacher)
-        ids_NK, logprobs_NK = salient_vocabulary(batch.hidden(teacher), weight_VD, plan.k, bias_V, softcap=softcap(teacher))
+        ids_NK, logprobs_NK = salient_vocabulary(
+            batch.hidden(teacher), weight_VD, plan.k, bias_V, softcap=softcap(teacher)
+        )
     hidden_ND = batch.hidden(student)
     weight_VD, bias_V = head(student)
     loss, loss_N = salient_kl(
-        hidden_ND, weight_VD, ids_NK, logprobs_NK, batch.weights_N, bias_V, direction=plan.direction, softcap=softcap(student)
+        hidden_ND,
+        weight_VD,
+        ids_NK,
+        logprobs_NK,
+        batch.weights_N,
+        bias_V,
+        direction=plan.direction,
+        softcap=softcap(student),
     )
-    rho_N = coverage(hidden_ND.detach(), weight_VD.detach(), ids_NK, bias_V, softcap=softcap(student)) if measure else loss_N[:0]
+    rho_N = (
+        coverage(hidden_ND.detach(), weight_VD.detach(), ids_NK, bias_V, softcap=softcap(student))
+        if measure
+        else loss_N[:0]
+    )
     loss.backward()
     return float(loss.detach()), loss_N, rho_N
 

@@ -30,7 +30,16 @@ from openhorizon.training.weights import token_mean
 
 
 def train_grpo(
-    model: nn.Module, chat: Chat, tasks: Sequence[Task], domain: Domain, resources: Resources, plan: GrpoPlan, *, size: Size, seed: int, watch: Watch
+    model: nn.Module,
+    chat: Chat,
+    tasks: Sequence[Task],
+    domain: Domain,
+    resources: Resources,
+    plan: GrpoPlan,
+    *,
+    size: Size,
+    seed: int,
+    watch: Watch,
 ) -> int:
     """Train the model in place on groups of its own attempts; returns the number of steps."""
     optimiser = Optimiser(model, plan.optim, plan.steps, watch.ranks)
@@ -60,7 +69,15 @@ def train_grpo(
 
 
 def undecided(
-    model: nn.Module, chat: Chat, tasks: Sequence[Task], domain: Domain, resources: Resources, stage: GrpoStage, *, size: Size, seed: int
+    model: nn.Module,
+    chat: Chat,
+    tasks: Sequence[Task],
+    domain: Domain,
+    resources: Resources,
+    stage: GrpoStage,
+    *,
+    size: Size,
+    seed: int,
 ) -> list[Task]:
     """The tasks that the model gets right in some of `stage.tries` attempts and wrong in others (recipe.md §5).
 
@@ -71,11 +88,15 @@ def undecided(
     groups = asyncio.run(play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed))
     kept = [g.task for g in groups if len({j.verdict.passed for j in g.judged}) > 1]
     if not kept:
-        raise ConfigError(f"{domain.name}: no task is right in some of tries={stage.tries} and wrong in others; set tries=0")
+        raise ConfigError(
+            f"{domain.name}: no task is right in some of tries={stage.tries} and wrong in others; set tries=0"
+        )
     return kept
 
 
-def draw_groups(tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int) -> list[Group]:
+def draw_groups(
+    tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int
+) -> list[Group]:
     """The step's groups. With dynamic sampling, groups whose rewards are all equal give way to others, as long as
     `resample_rounds` allow."""
     order = random.Random(f"{seed}/{step}").sample(range(len(tasks)), len(tasks))
@@ -86,7 +107,9 @@ def draw_groups(tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPla
         if not chosen:
             break
         drawn = asyncio.run(
-            play_groups([(tasks[i], domain) for i in chosen], play, size=plan.group, seed=seed * 1_000_003 + step)
+            play_groups(
+                [(tasks[i], domain) for i in chosen], play, size=plan.group, seed=seed * 1_000_003 + step
+            )
         )
         groups += [g for g in drawn if g.judged and (not plan.dynamic_sampling or informative(g, plan))]
     return groups
@@ -103,14 +126,18 @@ def group_samples(group: Group, plan: GrpoPlan) -> list[Sample]:
     """The group's attempts as rows with their advantages; aborted attempts are not among them."""
     if plan.process_weight:
         outcomes = [float(j.verdict.passed) for j in group.judged]
-        advantages = process_advantages(outcomes, [process_score(j) for j in group.judged], plan.process_weight)
+        advantages = process_advantages(
+            outcomes, [process_score(j) for j in group.judged], plan.process_weight
+        )
     else:
         advantages = group_advantages([reward(j, plan) for j in group.judged])
     rows = [exact_sample(j.trajectory, a) for j, a in zip(group.judged, advantages) if j.trajectory.turns]
     return [r for r in rows if len(r.token_ids) <= plan.max_length]
 
 
-def update(model: nn.Module, reference: nn.Module | None, samples: Sequence[Sample], plan: GrpoPlan) -> dict[str, float]:
+def update(
+    model: nn.Module, reference: nn.Module | None, samples: Sequence[Sample], plan: GrpoPlan
+) -> dict[str, float]:
     """Accumulate the gradient of one pass over the samples; returns the terms to log."""
     weights = token_mean(samples)
     model.train()

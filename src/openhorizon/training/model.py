@@ -37,7 +37,9 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
         rope_parameters={"rope_type": "default", "rope_theta": plan.rope_theta},
     )  # fmt: skip
     if plan.preset == "qwen3_moe":
-        return Qwen3MoeConfig(intermediate_size=4 * plan.width, norm_topk_prob=True, bos_token_id=None, **shared)
+        return Qwen3MoeConfig(
+            intermediate_size=4 * plan.width, norm_topk_prob=True, bos_token_id=None, **shared
+        )
     if plan.preset == "qwen3_5_moe":
         return Qwen3_5MoeTextConfig(
             shared_expert_intermediate_size=plan.expert_width, linear_num_key_heads=plan.heads,
@@ -58,7 +60,9 @@ def load_model(folder: str | Path, plan: ModelPlan | None = None) -> nn.Module:
         model = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=getattr(torch, plan.dtype), attn_implementation=plan.attention
         )
-    except Exception as error:  # transformers raises a dozen types for broken folders; all are the folder's fault
+    except (
+        Exception
+    ) as error:  # transformers raises a dozen types for broken folders; all are the folder's fault
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"{folder} cannot be loaded as a causal LM ({first}); it needs config.json and intact model.safetensors, "

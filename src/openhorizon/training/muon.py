@@ -48,7 +48,9 @@ class Muon(torch.optim.Optimizer):
             self.ranks.add(updates)
             for parameter, update in zip(held, updates):
                 scale = max(1.0, parameter.shape[-2] / parameter.shape[-1]) ** 0.5
-                parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)
+                parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(
+                    update, alpha=-group["lr"] * scale
+                )
 
     def _update(self, parameter: nn.Parameter, momentum: float, number: int) -> Tensor:
         """The step's direction; zeros where the matrix is another rank's."""

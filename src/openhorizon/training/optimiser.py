@@ -40,7 +40,9 @@ class Optimiser:
         if step < warm and self.plan.warmup_ratio:
             return (step + 1) / warm
         done = min(1.0, (step - warm) / max(1, self.steps - warm))
-        return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[self.plan.schedule]
+        return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[
+            self.plan.schedule
+        ]
 
     def rate(self, step: int) -> float:
         """AdamW's learning rate at step 0, 1, …"""
@@ -49,7 +51,9 @@ class Optimiser:
     def step(self, step: int) -> float:
         """Apply the accumulated gradient and clear it; returns its norm before clipping."""
         for parameter in self.parameters:
-            if parameter.grad is None:  # an expert that nobody chose here may have been chosen on another rank
+            if (
+                parameter.grad is None
+            ):  # an expert that nobody chose here may have been chosen on another rank
                 parameter.grad = torch.zeros_like(parameter)
         self.ranks.add(p.grad for p in self.parameters if p.grad is not None)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.plan.clip_norm or math.inf)

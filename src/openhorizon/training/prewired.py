@@ -89,7 +89,9 @@ def _look_back(attention: nn.Module, n: int, head: int, distance: int, frequency
         projection.weight[n * head : (n + 1) * head, -1] = vector  # type: ignore[index, operator]
 
 
-def _match(attention: nn.Module, head: int, half: int, quarter: int, token: Tensor, frequency: Tensor, sketch) -> None:
+def _match(
+    attention: nn.Module, head: int, half: int, quarter: int, token: Tensor, frequency: Tensor, sketch
+) -> None:
     """Head 0 attends to where the last two tokens stood before, on the pairs that hardly turn over a context."""
     pairs = len(frequency)
     slow = [i for i in range(pairs) if frequency[i] < 5e-3]

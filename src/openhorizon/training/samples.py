@@ -22,7 +22,9 @@ def exact_sample(trajectory: Trajectory, advantage: float = 0.0) -> Sample:
     for turn in trajectory.turns:
         written = turn.completion
         if not written.token_ids or len(written.logprobs) != len(written.token_ids):
-            raise NotExact(f"{trajectory.id}: a turn without token ids or log-probabilities cannot be trained on-policy")
+            raise NotExact(
+                f"{trajectory.id}: a turn without token ids or log-probabilities cannot be trained on-policy"
+            )
         ids += turn.context_ids + written.token_ids
         mask += [False] * len(turn.context_ids) + [True] * len(written.token_ids)
         logprobs += [0.0] * len(turn.context_ids) + list(written.logprobs)

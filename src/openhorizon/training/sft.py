@@ -48,14 +48,26 @@ def sft(model: nn.Module, samples: Sequence[Sample], plan: SftPlan, *, seed: int
         total = torch.zeros((), device=device)
         for batch in batches([chosen[i] for i in mine], [weights[i] for i in mine], device=device):
             weight_VD, bias_V = head(model)
-            loss = cross_entropy(batch.hidden(model), weight_VD, batch.targets_N, batch.weights_N, bias_V, softcap=softcap(model))
+            loss = cross_entropy(
+                batch.hidden(model),
+                weight_VD,
+                batch.targets_N,
+                batch.weights_N,
+                bias_V,
+                softcap=softcap(model),
+            )
             loss.backward()
             total += loss.detach()
         ranks.add([total])
         norm = optimiser.step(step)
         watch.log(step, {"loss": float(total), "gradient_norm": norm, "lr": optimiser.rate(step)})
         watch.tick(1)
-        if watch.checkpoint and ranks.first and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
+        if (
+            watch.checkpoint
+            and ranks.first
+            and plan.checkpoint_every
+            and (step + 1) % plan.checkpoint_every == 0
+        ):
             save_checkpoint(watch.checkpoint, model, optimiser, step + 1)
     return len(steps)
 

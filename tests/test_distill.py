@@ -1,0 +1,214 @@
+"""Distillation: routing is hard and checked, a student is its own perfect teacher, another teacher is approached."""
+
+import copy
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+import tiny
+import torch
+from towns import TOWNS, graph_of, resources_of
+
+from openhorizon.chat.chat import Chat
+from openhorizon.config import DistillPlan, Optim
+from openhorizon.domains.domain import Domain
+from openhorizon.errors import ConfigError, ModelError
+from openhorizon.records import Limits, Sample, Split, Task
+from openhorizon.training.distill import Teachers, align, check_routing, distill, limited, prompts, step_weights
+from openhorizon.training.sft import Watch
+
+VILLAGES = replace(TOWNS, name="villages")
+DOMAINS: dict[str, Domain] = {"towns": TOWNS, "villages": VILLAGES}
+SHORT = Limits(turns=2, response_tokens=12, context_tokens=200)
+STILL = Optim(lr=1e-3, schedule="constant", warmup_ratio=0.0, weight_decay=0.0)
+PLAN = DistillPlan(steps=2, prompts_per_domain=3, k=8, optim=STILL, checkpoint_every=0)
+
+
+def pools() -> dict[str, list[Task]]:
+    found = [msgspec.structs.replace(t, limits=SHORT) for t in tiny.tasks()]
+    return {"towns": found, "villages": [msgspec.structs.replace(t, domain="villages") for t in found]}
+
+
+def folders(tmp_path: Path, **seeds: int) -> dict[str, Path]:
+    return {name: tiny.save(tiny.model(seed), tmp_path / name) for name, seed in seeds.items()}
+
+
+def vocabulary(folder: Path) -> Mapping[str, int]:
+    return Chat.load(folder).tokenizer.get_vocab()
+
+
+def test_a_domain_without_a_teacher_is_refused_before_the_first_step(tmp_path: Path):
+    teachers = folders(tmp_path, towns=0)
+    mine = vocabulary(teachers["towns"])
+    check_routing(["towns"], teachers, mine, vocabulary)
+    with pytest.raises(ConfigError, match=r"domain villages has no teacher \(teachers: towns\); add one or drop the domain"):
+        check_routing(["towns", "villages"], teachers, mine, vocabulary)
+    with pytest.raises(ModelError, match="no teacher for domain villages; there are towns"):
+        Teachers(tiny.model(), teachers).load("villages")
+
+
+def test_a_teacher_with_another_vocabulary_is_refused_before_the_first_step(tmp_path: Path):
+    teachers = folders(tmp_path, towns=0)
+    mine = dict(vocabulary(teachers["towns"]))
+    other = {**mine, " Amber": mine["!"], "!": mine[next(iter(mine))]}
+    with pytest.raises(ModelError, match="another vocabulary than the student .* needs the same tokenizer"):
+        check_routing(["towns"], teachers, other, vocabulary)
+
+
+def test_a_teacher_of_another_shape_is_refused(tmp_path: Path):
+    folder = tiny.save(tiny.model(layers=3), tmp_path / "deep")
+    teachers = Teachers(tiny.model(), {"towns": folder})
+    for _ in range(2):
+        with pytest.raises(ModelError, match="another architecture than the student"):
+            teachers.load("towns")
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 31])
+def test_teachers_are_brought_one_at_a_time_into_the_same_weights(tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("openhorizon.training.distill.KEPT", kept)
+    teachers = Teachers(tiny.model(9), folders(tmp_path, towns=1, villages=2))
+    ids = torch.tensor([tiny.sample(12, seed=0).token_ids])
+    for name, seed in (("towns", 1), ("villages", 2), ("villages", 2), ("towns", 1)):
+        loaded = teachers.load(name)
+        assert loaded is teachers.model
+        assert torch.equal(loaded(input_ids=ids).logits, tiny.model(seed)(input_ids=ids).logits)
+        assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_each_sample_is_scored_by_its_own_domains_teacher_alone(tmp_path: Path):
+    student = tiny.model(0)
+    teachers = Teachers(tiny.model(9), folders(tmp_path, towns=0, villages=2))
+    samples = [tiny.sample(14, seed=n, domain=d) for n, d in enumerate(("villages", "towns", "villages", "towns"))]
+    values = align(student, teachers, samples, step_weights(samples, PLAN, Watch()), PLAN, measure=True)
+    assert values["sva/towns"][0] == pytest.approx(0, abs=1e-5)
+    assert values["sva/villages"][0] / values["sva/villages"][1] > 0.05
+    assert values["sva/towns"][1] == values["sva/villages"][1] == 14
+    for name in DOMAINS:
+        total, count = values[f"coverage/{name}"]
+        assert 0 < total / count <= 1
+    with pytest.raises(ModelError, match="no teacher for domain stars"):
+        align(student, teachers, [tiny.sample(8, seed=0, domain="stars")], [1.0], PLAN, measure=False)
+
+
+def test_the_loss_of_a_step_is_the_mean_over_tokens_then_samples_then_domains(tmp_path: Path):
+    student = tiny.model(0)
+    teachers = Teachers(tiny.model(9), folders(tmp_path, towns=1, villages=2))
+    samples = [tiny.sample(n, seed=n, domain=d) for n, d in ((9, "towns"), (20, "towns"), (13, "villages"))]
+
+    def loss_of(chosen: list[Sample]) -> float:
+        return align(student, teachers, chosen, step_weights(chosen, PLAN, Watch()), PLAN, measure=False)["loss"][0]
+
+    a, b, c = (loss_of([s]) for s in samples)
+    assert loss_of(samples) == pytest.approx((a + b) / 4 + c / 2, rel=1e-4)
+    assert loss_of(samples[:2]) == pytest.approx((a + b) / 2, rel=1e-4)
+
+
+def run(student, teachers: Teachers, plan: DistillPlan, seed: int = 0, checkpoint: Path | None = None) -> list[dict[str, float]]:
+    logged: list[dict[str, float]] = []
+    watch = Watch(log=lambda step, values: logged.append(values), checkpoint=checkpoint)
+    resources = resources_of(graph_of())
+    assert distill(student, teachers, tiny.chat(), pools(), DOMAINS, resources, plan, size="mini", seed=seed, watch=watch) == plan.steps
+    return logged
+
+
+def test_a_student_that_is_its_own_teacher_has_no_loss_and_keeps_its_weights(tmp_path: Path):
+    student = tiny.model(0)
+    teachers = Teachers(tiny.model(9), folders(tmp_path, towns=0, villages=0))
+    before = copy.deepcopy(student.state_dict())
+    # AdamW takes the sign of a gradient, even of one that is rounding alone: what must be zero is the gradient
+    logged = run(student, teachers, msgspec.structs.replace(PLAN, optim=msgspec.structs.replace(STILL, lr=1e-12)))
+    for values in logged:
+        assert values["loss"] == pytest.approx(0, abs=1e-6)
+        assert values["gradient_norm"] < 1e-4
+    for name, tensor in student.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("direction", ["reverse", "forward", "jensen_shannon"])
+def test_distillation_brings_the_student_closer_to_its_teachers(tmp_path: Path, direction: str):
+    student = tiny.model(0, init_std=0.1)
+    paths = {n: tiny.save(tiny.model(5, init_std=0.1), tmp_path / n) for n in DOMAINS}
+    teachers = Teachers(tiny.model(9), paths)
+    optim = Optim(lr=2e-2, schedule="constant", warmup_ratio=0.0, weight_decay=0.0)
+    plan = msgspec.structs.replace(PLAN, steps=8, optim=optim, direction=direction)
+    logged = run(student, teachers, plan)
+    assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]
+    assert {"sva/towns", "sva/villages", "coverage/towns", "success/towns"} <= set(logged[0])
+    assert not student.training or logged  # the teacher's own weights are as they were:
+    assert torch.equal(teachers.load("towns").get_input_embeddings().weight, tiny.model(5, init_std=0.1).get_input_embeddings().weight)  # type: ignore[operator]
+
+
+def test_a_stopped_distillation_goes_on_as_if_it_had_never_been(tmp_path: Path):
+    paths = folders(tmp_path, towns=1, villages=2)
+    plan = msgspec.structs.replace(PLAN, steps=3, checkpoint_every=2)
+    straight, again = tiny.model(0), tiny.model(0)
+    run(straight, Teachers(tiny.model(9), paths), plan)
+    file = tmp_path / "checkpoint.pt"
+    run(again, Teachers(tiny.model(9), paths), plan, checkpoint=file)  # leaves the state after step 2
+    fresh = tiny.model(7)
+    assert len(run(fresh, Teachers(tiny.model(9), paths), plan, checkpoint=file)) == 1
+    for name, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, fresh.state_dict()[name]), name
+
+
+def made(domain: str, count: int) -> list[Task]:
+    return [
+        Task(id=f"{domain}/{n}", domain=domain, split=Split.TRAIN, instruction=f"{domain} {n}", answer="") for n in range(count)
+    ]
+
+
+def test_the_prompts_of_a_step_are_unique_balanced_and_the_same_for_the_same_seed():
+    shuffle = random.Random(0)
+    for _ in range(40):
+        need = shuffle.randint(1, 12)
+        tasks = {d: made(d, shuffle.randint(need, 30)) for d in ("a", "b")}
+        plan = DistillPlan(prompts_per_domain=need)
+        for step in range(20):
+            chosen = prompts(tasks, plan, 3, step)
+            assert len({t.instruction for t in chosen}) == len(chosen)
+            assert [t.domain for t in chosen] == ["a"] * need + ["b"] * need
+            assert chosen == prompts(tasks, plan, 3, step)
+    assert prompts(tasks, plan, 3, 0) != prompts(tasks, plan, 4, 0)
+
+
+def test_every_prompt_comes_once_in_every_epoch_also_where_steps_cross_it():
+    tasks, plan = {"a": made("a", 7)}, DistillPlan(prompts_per_domain=5)
+    said = [t.instruction for step in range(14) for t in prompts(tasks, plan, 0, step)]
+    epochs = [said[n : n + 7] for n in range(0, 70, 7)]
+    for epoch in epochs:
+        assert len(set(epoch)) == 7
+    assert len({tuple(e) for e in epochs}) > 5
+
+
+def test_a_prompt_that_stands_twice_in_the_pool_is_one_prompt():
+    tasks = {"a": [*made("a", 4), *made("a", 4)]}
+    assert len(prompts(tasks, DistillPlan(prompts_per_domain=8), 0, 0)) == 4
+
+
+def test_the_plans_budgets_come_before_the_tasks_and_the_domains():
+    task = tiny.tasks()[0]
+    assert limited(task, TOWNS, DistillPlan()).limits == TOWNS.limits
+    plan = DistillPlan(turns=2, response_tokens=7, context_tokens=99)
+    assert limited(task, TOWNS, plan).limits == Limits(turns=2, response_tokens=7, context_tokens=99)
+    own = msgspec.structs.replace(task, limits=SHORT)
+    assert limited(own, TOWNS, DistillPlan(turns=1)).limits == msgspec.structs.replace(SHORT, turns=1)
+
+
+def test_the_weights_count_the_samples_of_every_process():
+    samples = [tiny.sample(10, seed=n, domain=d) for n, d in enumerate(("towns", "towns", "villages"))]
+
+    class Two:
+        """The second of two processes, whose peer holds one village row of 4 written tokens."""
+
+        rank = 1
+
+        def gather(self, value: object) -> list[object]:
+            return [[("villages", 4)], value]
+
+    weights = step_weights(samples, PLAN, Watch(ranks=Two()))  # type: ignore[arg-type]
+    assert weights == pytest.approx([1 / (2 * 2 * 5), 1 / (2 * 2 * 5), 1 / (2 * 2 * 5)])
+    by_token = step_weights(samples, msgspec.structs.replace(PLAN, balance="token"), Watch(ranks=Two()))  # type: ignore[arg-type]
+    assert by_token == pytest.approx([1 / (2 * 10), 1 / (2 * 10), 1 / (2 * 9)])
