@@ -30,7 +30,8 @@ ORDER = (
     "recipes",
     "jobs",
     "pipeline",
-    "doctor samples own_tasks selfcheck terminal",
+    "doctor samples own_tasks selfcheck",
+    "terminal",
     "cli",
     "__main__",
 )

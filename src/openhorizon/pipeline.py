@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openhorizon import jobs
+from openhorizon.config import GrpoStage
 from openhorizon.corpus import read, to_graph
 from openhorizon.domains import DOMAINS
 from openhorizon.errors import InfrastructureError
@@ -113,7 +114,7 @@ def teach(run: Run, workers: Workers, tick: Tick) -> Summary:
     def one_done(name: str, steps: int) -> None:
         run.stage(f"teachers/{name}").finish({"steps": steps})
 
-    longest_first = sorted(names, key=lambda n: -_work(run, n))
+    longest_first = sorted(names, key=lambda n: -_cost(run, n))
     steps = workers.run(jobs.train_teacher, [(str(run.dir), n) for n in longest_first], tick)
     for name, count in zip(longest_first, steps):
         one_done(name, count)
@@ -217,6 +218,13 @@ def _added(parts: list[dict[str, Any]]) -> dict[str, Any]:
         for reason, n in part["rejected"].items():
             rejected[reason] = rejected.get(reason, 0) + n
     return {k: sum(p[k] for p in parts) for k in ("proposed", "accepted")} | {"rejected": rejected}
+
+
+def _cost(run: Run, name: str) -> int:
+    """About how long the teacher takes, in supervised steps: a reinforcement step rolls out first."""
+    return sum(
+        stage.steps * (6 if isinstance(stage, GrpoStage) else 1) for stage in run.recipe.teachers[name].stages
+    )
 
 
 def _work(run: Run, name: str) -> int:
