@@ -44,23 +44,29 @@ class LocalEngine:
         self._softcap = float(getattr(config, "final_logit_softcapping", None) or 0.0)
         self._device = next(model.parameters()).device
         self._waiting: list[_Writing] = []
-        self._asked: list[_Writing] = []  # every turn that has not been handed out
+        self._asked: dict[str, _Writing] = {}  # attempt -> its turn that has not been handed out
         self._driver: asyncio.Task[None] | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget every cached attempt: the weights have changed."""
+        self._waiting.clear()
+        self._asked.clear()
         self._cache = None if self._stateful else SlotCache(self._layers, self.slots, self._capacity)
         self._cached: dict[str, tuple[int, list[int]]] = {}  # attempt -> slot, ids in the cache; oldest first
         self._free = list(range(self.slots))[::-1]
 
     async def complete(self, request: Request) -> Completion:
         """The next turn; attempts that wait at the same time are decoded together."""
+        if request.attempt in self._asked:
+            raise EngineError(
+                f"local engine: two turns of the attempt {request.attempt} at once; ids of tasks must be unique"
+            )
         loop = asyncio.get_running_loop()
         uniform = uniforms(request.seed, request.attempt, request.turn, request.max_tokens)
         writing = _Writing(request, loop.create_future(), uniform)
         self._waiting.append(writing)
-        self._asked.append(writing)
+        self._asked[request.attempt] = writing
         if self._driver is None or self._driver.done() or self._driver.get_loop() is not loop:
             self._driver = loop.create_task(self._drive())
         return await writing.future
@@ -88,11 +94,9 @@ class LocalEngine:
                     self._read_in(writing)
                     self._write(writing, enough=max(1, len(writing) // 4))
         except Exception as error:
-            for one in self._asked:
+            for one in self._asked.values():
                 if not one.future.done():
                     one.future.set_exception(EngineError(f"local engine: {type(error).__name__}: {error}"))
-            self._waiting.clear()
-            self._asked.clear()
             self.reset()
 
     def _slot(self, attempt: str, busy: dict[int, _Writing]) -> int | None:
@@ -201,7 +205,7 @@ class LocalEngine:
         stopped = one.ids[-1] == self.chat.eos_id
         if not stopped and len(one.ids) < one.request.max_tokens:
             return False
-        self._asked.remove(one)
+        del self._asked[one.request.attempt]
         if not one.future.done():
             one.future.set_result(
                 Completion(

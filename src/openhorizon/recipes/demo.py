@@ -17,7 +17,7 @@ RL = Optim(lr=3e-4, schedule="constant", warmup_ratio=0.0, weight_decay=0.0)
 
 def muon(lr: float, muon_lr: float, weight_decay: float = 0.1) -> Optim:
     """Muon for the inner matrices, AdamW for the rest; steps small against the base model's built-in circuit."""
-    return Optim(kind="muon", lr=lr, muon_lr=muon_lr, weight_decay=weight_decay)
+    return Optim(kind="muon", lr=lr, muon_lr=muon_lr, weight_decay=weight_decay, schedule="wsd")
 
 
 def study(steps: int, data: str = "domain", demonstrations: int = 0) -> SftStage:
@@ -41,7 +41,7 @@ def demo() -> Recipe:
     """What `make demo` runs."""
     plan = DomainPlan(train=1500, demonstrations=1500, heldout=200, levels=(1, 2, 3))
     # engineering is mostly copying under one plan and is learned first: fewer and harder demonstrations leave headroom
-    engineering = DomainPlan(train=1000, demonstrations=350, heldout=200, levels=(2, 3))
+    engineering = DomainPlan(train=1000, demonstrations=600, heldout=200, levels=(2, 3))
     return Recipe(
         name="demo",
         domains={
@@ -52,11 +52,11 @@ def demo() -> Recipe:
             "agentic": plan,
             "scientific_agentic": plan,
         },
-        sft=SftPlan(steps=450, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
+        sft=SftPlan(steps=440, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
         teachers={
             "search": TeacherPlan(
                 stages=(
-                    study(200),
+                    study(150),
                     practise(
                         12,
                         "hard",
@@ -70,10 +70,10 @@ def demo() -> Recipe:
                 )
             ),
             "engineering": TeacherPlan(stages=(study(120), practise(10))),
-            "science": TeacherPlan(stages=(study(40, "without_tools", demonstrations=400), study(220))),
+            "science": TeacherPlan(stages=(study(40, "without_tools", demonstrations=400), study(150))),
             "instructions": TeacherPlan(stages=(practise(50, "constraints"), practise(40, "long_context"))),
-            "agentic": TeacherPlan(stages=(study(200), practise(12, process_weight=0.5))),
-            "scientific_agentic": TeacherPlan(stages=(study(250), practise(12))),
+            "agentic": TeacherPlan(stages=(study(150), practise(12, process_weight=0.5))),
+            "scientific_agentic": TeacherPlan(stages=(study(200), practise(12))),
         },
         distill=DistillPlan(
             steps=160, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1e-3, 0.002, 0.0)

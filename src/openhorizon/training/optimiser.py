@@ -9,6 +9,8 @@ from openhorizon.config import Optim
 from openhorizon.training.muon import Muon
 from openhorizon.training.ranks import Ranks
 
+DECAY = 0.2  # share of the steps over which "wsd" (warm-up, stable, decay) goes down to 0
+
 
 class Optimiser:
     """AdamW, or Muon for the inner matrices with AdamW for the rest; warm-up, schedule, clipping.
@@ -40,9 +42,12 @@ class Optimiser:
         if step < warm and self.plan.warmup_ratio:
             return (step + 1) / warm
         done = min(1.0, (step - warm) / max(1, self.steps - warm))
-        return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[
-            self.plan.schedule
-        ]
+        return {
+            "constant": 1.0,
+            "linear": 1.0 - done,
+            "cosine": 0.5 * (1 + math.cos(math.pi * done)),
+            "wsd": min(1.0, (1.0 - done) / DECAY),
+        }[self.plan.schedule]
 
     def rate(self, step: int) -> float:
         """AdamW's learning rate at step 0, 1, …"""
