@@ -133,6 +133,19 @@ def test_every_slot_is_free_again_after_the_attempts():
     assert not engine._asked
 
 
+def test_two_turns_of_one_attempt_at_once_are_an_error_and_not_a_hang():
+    engine = engine_of(tiny.model())
+
+    async def main() -> list[object]:
+        twice = asyncio.gather(*(converse(engine, "same", turns=1) for _ in range(2)), return_exceptions=True)
+        return await asyncio.wait_for(twice, timeout=20)  # type: ignore[return-value]
+
+    first, second = asyncio.run(main())
+    assert not isinstance(first, Exception)
+    assert isinstance(second, EngineError)
+    assert "must be unique" in str(second)
+
+
 def test_a_changed_context_is_read_from_its_beginning():
     model = tiny.model()
 

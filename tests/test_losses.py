@@ -140,7 +140,7 @@ def test_coverage_is_the_students_mass_on_the_support():
     ids[0, 3:] = -1
     rho = coverage(hidden, weight, ids, bias, softcap=2.0)
     p = torch.softmax(2.0 * torch.tanh((hidden @ weight.T + bias) / 2.0), -1)
-    wanted = [sum(float(p[n, i]) for i in ids[n].tolist() if i >= 0) for n in range(N)]
+    wanted = [sum(float(p[n, i].detach()) for i in ids[n].tolist() if i >= 0) for n in range(N)]
     torch.testing.assert_close(rho, torch.tensor(wanted))
     torch.testing.assert_close(coverage(hidden, weight, torch.arange(V).expand(N, V)), torch.ones(N))
 

@@ -146,7 +146,7 @@ def test_demonstrations_over_the_longest_length_are_left_out():
     samples = [tiny.sample(n, seed=n) for n in (5, 50, 6)]
     steps = schedule(samples, SftPlan(epochs=2, batch_tokens=11, max_length=10), seed=0)
     assert {i for s in steps for i in s} == {0, 2}
-    with pytest.raises(ConfigError, match="sft.max_length=4 tokens; raise it"):
+    with pytest.raises(ConfigError, match=r"sft\.max_length=4 tokens; raise it"):
         schedule(samples, SftPlan(max_length=4), seed=0)
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_checkpoint_is_a_model_error_with_the_mend(tmp_path: Path):
     save_checkpoint(file, model, optimiser, 4)
     assert load_checkpoint(file, model, optimiser) == 4
     other = Optimiser(model, FAST, 11, Ranks())
-    with pytest.raises(ModelError, match="made for 10 steps, this run takes 11.*delete that file"):
+    with pytest.raises(ModelError, match=r"made for 10 steps, this run takes 11.*delete that file"):
         load_checkpoint(file, model, other)
     whole = file.read_bytes()
     for broken in (b"", whole[: len(whole) // 2], b"nonsense"):
