@@ -155,7 +155,7 @@ def transformers_loads_every_model(run: Run) -> str:
             [{"role": "user", "content": "hello"}], tokenize=True, return_tensors="pt", return_dict=True,
             add_generation_prompt=True,
         )["input_ids"]  # fmt: skip
-        loss = float(model(ids, labels=ids).loss)
+        loss = float(model(ids, labels=ids).loss.detach())
         assert math.isfinite(loss), f"{folder}: loss {loss}"
     return f"{len(folders)} folders"
 

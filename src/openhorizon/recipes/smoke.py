@@ -29,7 +29,7 @@ def smoke() -> Recipe:
             n: replace(p, train=300, demonstrations=300, heldout=24, levels=(1,))
             for n, p in whole.domains.items()
         },
-        sft=replace(whole.sft, steps=260, batch_tokens=1024, checkpoint_every=100),
+        sft=replace(whole.sft, steps=340, batch_tokens=1024, checkpoint_every=100),
         teachers={n: shortened(t) for n, t in whole.teachers.items()},
         distill=replace(whole.distill, steps=6, prompts_per_domain=6, checkpoint_every=3),
         evaluation=replace(whole.evaluation, tasks=24, samples=4),
