@@ -44,7 +44,7 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
         return Qwen3_5MoeTextConfig(
             shared_expert_intermediate_size=plan.expert_width, linear_num_key_heads=plan.heads,
             linear_num_value_heads=plan.heads, linear_key_head_dim=plan.head_width,
-            linear_value_head_dim=plan.head_width, **shared,
+            linear_value_head_dim=plan.head_width, full_attention_interval=min(4, plan.layers), **shared,
         )  # fmt: skip
     raise ModelError(f"model.preset: {plan.preset} is not known; the presets are qwen3_moe, qwen3_5_moe")
 
