@@ -52,7 +52,7 @@ def demo() -> Recipe:
             "agentic": plan,
             "scientific_agentic": plan,
         },
-        sft=SftPlan(steps=440, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
+        sft=SftPlan(steps=520, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
         teachers={
             "search": TeacherPlan(
                 stages=(
