@@ -12,7 +12,7 @@ from openhorizon.config import (
     TeacherPlan,
 )
 
-RL = Optim(lr=3e-4, schedule="constant", warmup_ratio=0.0, weight_decay=0.0)
+RL = Optim(lr=6e-4, schedule="constant", warmup_ratio=0.0, weight_decay=0.0)
 
 
 def muon(lr: float, muon_lr: float, weight_decay: float = 0.1) -> Optim:
@@ -58,7 +58,7 @@ def demo() -> Recipe:
                 stages=(
                     study(150),
                     practise(
-                        12,
+                        8,
                         "hard",
                         format_reward=0.05,
                         efficiency_free_rounds=5,
@@ -69,14 +69,14 @@ def demo() -> Recipe:
                     ),
                 )
             ),
-            "engineering": TeacherPlan(stages=(study(120), practise(10))),
+            "engineering": TeacherPlan(stages=(study(150), practise(6))),
             "science": TeacherPlan(stages=(study(40, "without_tools", demonstrations=400), study(150))),
-            "instructions": TeacherPlan(stages=(practise(50, "constraints"), practise(40, "long_context"))),
-            "agentic": TeacherPlan(stages=(study(150), practise(12, process_weight=0.5))),
-            "scientific_agentic": TeacherPlan(stages=(study(200), practise(12))),
+            "instructions": TeacherPlan(stages=(practise(50, "constraints"), practise(30, "long_context"))),
+            "agentic": TeacherPlan(stages=(study(170), practise(8, process_weight=0.5))),
+            "scientific_agentic": TeacherPlan(stages=(study(220), practise(8))),
         },
         distill=DistillPlan(
-            steps=160, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1e-3, 0.002, 0.0)
+            steps=220, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1.5e-3, 0.003, 0.0)
         ),
         evaluation=EvaluationPlan(tasks=200),
     )

@@ -226,7 +226,9 @@ def jail_command(socket_fd: int, filter_fd: int | None) -> list[str]:
         command += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     command += ["--ro-bind", str(Path(__file__).with_name("zygote.py")), "/zygote.py", "--proc", "/proc"]
     command += ["--perms", "1777", "--size", str(BOX_BYTES), "--tmpfs", "/box"]
-    if not any(Path("/tmp") in Path(path).parents for path in shown):  # a virtual environment may lie under /tmp
+    if not any(
+        Path("/tmp") in Path(path).parents for path in shown
+    ):  # a virtual environment may lie under /tmp
         command += ["--symlink", "/box/work", "/tmp"]
     command += ["--remount-ro", "/", "--chdir", "/box", "--clearenv"]
     for name, value in ENVIRONMENT.items():

@@ -25,7 +25,9 @@ class Ranks:
     def join(cls, rank: int, world: int, meeting: Path) -> "Ranks":
         """Meet the other processes through the file `meeting`, which must not exist yet."""
         if world > 1:
-            dist.init_process_group("gloo", init_method=meeting.resolve().as_uri(), rank=rank, world_size=world)
+            dist.init_process_group(
+                "gloo", init_method=meeting.resolve().as_uri(), rank=rank, world_size=world
+            )
         return cls(rank, world)
 
     @classmethod
