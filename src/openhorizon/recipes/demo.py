@@ -52,7 +52,7 @@ def demo() -> Recipe:
             "agentic": plan,
             "scientific_agentic": plan,
         },
-        sft=SftPlan(steps=520, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
+        sft=SftPlan(steps=580, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
         teachers={
             "search": TeacherPlan(
                 stages=(
@@ -76,7 +76,7 @@ def demo() -> Recipe:
             "scientific_agentic": TeacherPlan(stages=(study(220), practise(8))),
         },
         distill=DistillPlan(
-            steps=220, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1.5e-3, 0.003, 0.0)
+            steps=130, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1.5e-3, 0.003, 0.0)
         ),
         evaluation=EvaluationPlan(tasks=200),
     )
