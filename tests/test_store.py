@@ -66,7 +66,8 @@ def test_a_new_run_holds_its_recipe_and_where_it_was_made(tmp_path):
 def test_a_run_is_continued_by_the_same_recipe_and_may_use_other_workers(tmp_path):
     Run.open(tmp_path, "r", RECIPE).close()
     Run.open(tmp_path, "r", RECIPE).close()
-    Run.open(tmp_path, "r", msgspec.structs.replace(RECIPE, workers=7)).close()
+    with Run.open(tmp_path, "r", msgspec.structs.replace(RECIPE, workers=7)) as run:
+        assert run.recipe.seed == RECIPE.seed
 
 
 def test_another_recipe_is_refused_with_what_differs(tmp_path):
@@ -96,7 +97,8 @@ def test_kill_9_lets_go_of_the_run_even_where_a_forked_worker_lives_on(tmp_path,
     owner = started(HOLD, str(tmp_path), *fork)
     owner.kill()
     owner.wait()
-    Run.open(tmp_path, "r", RECIPE).close()
+    with Run.open(tmp_path, "r", RECIPE) as run:
+        assert run.recipe == RECIPE
 
 
 def test_a_run_of_another_format_is_refused(tmp_path):
@@ -127,7 +129,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
 def test_a_name_that_would_leave_the_runs_folder_is_refused(tmp_path, name):
-    refused(lambda: Run.open(tmp_path, name, RECIPE))
+    assert refused(lambda: Run.open(tmp_path, name, RECIPE))
 
 
 def test_a_place_that_cannot_be_written_is_a_run_error(tmp_path):
