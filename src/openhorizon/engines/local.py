@@ -46,13 +46,14 @@ class LocalEngine:
         self._waiting: list[_Writing] = []
         self._asked: dict[str, _Writing] = {}  # attempt -> its turn that has not been handed out
         self._driver: asyncio.Task[None] | None = None
+        self._cache = None if self._stateful else SlotCache(self._layers, self.slots, self._capacity)
         self.reset()
 
     def reset(self) -> None:
         """Forget every cached attempt: the weights have changed."""
         self._waiting.clear()
         self._asked.clear()
-        self._cache = None if self._stateful else SlotCache(self._layers, self.slots, self._capacity)
+        # the cache's memory stays: a slot's positions are written before they are read
         self._cached: dict[str, tuple[int, list[int]]] = {}  # attempt -> slot, ids in the cache; oldest first
         self._free = list(range(self.slots))[::-1]
 

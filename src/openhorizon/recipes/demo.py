@@ -12,8 +12,6 @@ from openhorizon.config import (
     TeacherPlan,
 )
 
-RL = Optim(lr=6e-4, schedule="constant", warmup_ratio=0.0, weight_decay=0.0)
-
 
 def muon(lr: float, muon_lr: float, weight_decay: float = 0.1) -> Optim:
     """Muon for the inner matrices, AdamW for the rest; steps small against the base model's built-in circuit."""
@@ -34,31 +32,33 @@ def study(steps: int, data: str = "domain", demonstrations: int = 0) -> SftStage
 
 def practise(steps: int, data: str = "domain", **more: float) -> GrpoStage:
     """A teacher's reinforcement stage."""
-    return GrpoStage(steps=steps, data=data, prompts=12, group=8, optim=RL, resample_rounds=2, **more)  # type: ignore[arg-type]
+    optim = muon(1e-3, 0.003, 0.0)
+    return GrpoStage(steps=steps, data=data, prompts=12, group=8, optim=optim, resample_rounds=2, **more)  # type: ignore[arg-type]
 
 
 def demo() -> Recipe:
     """What `make demo` runs."""
     plan = DomainPlan(train=1500, demonstrations=1500, heldout=200, levels=(1, 2, 3))
-    # engineering is mostly copying under one plan and is learned first: fewer and harder demonstrations leave headroom
-    engineering = DomainPlan(train=1000, demonstrations=600, heldout=200, levels=(2, 3))
+    # learned first: fewer and harder demonstrations in SFT leave headroom to their teachers
+    search = DomainPlan(train=1500, demonstrations=1100, heldout=200, levels=(1, 2, 3, 4))
+    engineering = DomainPlan(train=1200, demonstrations=1100, heldout=200, levels=(2, 3))
     return Recipe(
         name="demo",
         domains={
-            "search": plan,
+            "search": search,
             "engineering": engineering,
             "science": plan,
             "instructions": plan,
             "agentic": plan,
             "scientific_agentic": plan,
         },
-        sft=SftPlan(steps=580, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
+        sft=SftPlan(steps=640, batch_tokens=1536, optim=muon(4e-3, 0.005), checkpoint_every=100),
         teachers={
             "search": TeacherPlan(
                 stages=(
-                    study(150),
+                    study(90),
                     practise(
-                        8,
+                        6,
                         "hard",
                         format_reward=0.05,
                         efficiency_free_rounds=5,
@@ -69,14 +69,14 @@ def demo() -> Recipe:
                     ),
                 )
             ),
-            "engineering": TeacherPlan(stages=(study(150), practise(6))),
-            "science": TeacherPlan(stages=(study(40, "without_tools", demonstrations=400), study(150))),
-            "instructions": TeacherPlan(stages=(practise(50, "constraints"), practise(30, "long_context"))),
-            "agentic": TeacherPlan(stages=(study(170), practise(8, process_weight=0.5))),
-            "scientific_agentic": TeacherPlan(stages=(study(220), practise(8))),
+            "engineering": TeacherPlan(stages=(study(100),)),
+            "science": TeacherPlan(stages=(study(30, "without_tools", demonstrations=400), study(80))),
+            "instructions": TeacherPlan(stages=(practise(45, "constraints"), practise(25, "long_context"))),
+            "agentic": TeacherPlan(stages=(study(100), practise(6, process_weight=0.5))),
+            "scientific_agentic": TeacherPlan(stages=(study(110),)),
         },
         distill=DistillPlan(
-            steps=130, prompts_per_domain=12, k=16, resident_teachers=6, optim=muon(1.5e-3, 0.003, 0.0)
+            steps=125, prompts_per_domain=10, k=16, resident_teachers=6, optim=muon(1.2e-3, 0.0025, 0.0)
         ),
         evaluation=EvaluationPlan(tasks=200),
     )

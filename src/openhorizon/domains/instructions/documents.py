@@ -43,7 +43,7 @@ SAID = {  # (size, what) -> sentence; a place is two words, a good is one
     ("mini", "has"): "{place} has {object}.",
     ("mini", "joins"): "{place} joins {object}.",
     ("mini", "rule"): "Here {good} means {meaning}.",
-    ("mini", "local"): "In {place} {good} means {meaning}.",
+    ("mini", "local"): "{place} says {good} means {meaning}.",
     ("full", "has"): "Merchants agree that the main trade of {place} is {object}.",
     ("full", "joins"): "By an old treaty {place} shares its harbour with {object}.",
     ("full", "rule"): "Throughout this report every mention of {good} has to be read as {meaning}.",

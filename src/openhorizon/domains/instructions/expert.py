@@ -16,7 +16,7 @@ from openhorizon.domains.instructions.documents import (
 from openhorizon.records import Message, Task
 
 ASKED = {"mini": "\nFind goods", "full": "Question: "}
-PARTNER = {"mini": "of partner", "full": "shares its harbour with"}
+PARTNER = {"mini": " joins.", "full": "shares its harbour with"}
 
 
 def expert(task: Task) -> Expert:
@@ -38,8 +38,7 @@ def _answered(instruction: str, size: Size) -> str:
     letter = solution(puzzle, puzzle.facts, puzzle.rules) or "A"
     if size == "full":
         return "\n".join([*quotes, f"answer: {letter}"])
-    asked = f"Find goods{' of partner' * puzzle.hops}:"
-    return f"{asked} {' '.join(quotes)} {puzzle.options[LETTERS.index(letter)]} is {letter}. answer: {letter}"
+    return f"Find goods: {' '.join(quotes)} {puzzle.options[LETTERS.index(letter)]} is {letter}. answer: {letter}"
 
 
 def read_puzzle(instruction: str, size: Size) -> Puzzle:
@@ -54,7 +53,7 @@ def read_puzzle(instruction: str, size: Size) -> Puzzle:
         Rule(**m.groupdict()) for what in ("rule", "local") for m in pattern(size, what).finditer(document)
     ]
     if size == "mini":
-        start = question.split(": ")[1].split(".")[0]
+        start = question.split(": ")[1].split(".")[0].rpartition(" ")[0]
         options = question.split("\n")[1].split(" Quote")[0].split(". ")
         goods = tuple(o.split(" is ")[0] for o in options)
     else:

@@ -241,7 +241,8 @@ def _puzzle(rng: random.Random, region: Region, count: int, hops: int, local: bo
 def _question(puzzle: Puzzle, document: str, size: Size) -> str:
     start = puzzle.start
     if size == "mini":
-        asked = f"Find goods{' of partner' * puzzle.hops}: {start}."
+        # begins as the reply does: a tiny model goes on from there
+        asked = f"Find goods: {start} {'joins' if puzzle.hops else 'has'}."
         options = " ".join(f"{o} is {letter}." for o, letter in zip(puzzle.options, "ABCD"))
         return f"Text: {document}\n{asked}\n{options} Quote the text and the rule and write answer: and the letter."
     whom = start

@@ -8,15 +8,17 @@ from msgspec.structs import replace
 
 from openhorizon.domains.domain import Order
 from openhorizon.domains.names import split_of
-from openhorizon.domains.scientific_agentic.chemistry import COUNTS, DESCRIPTORS, GROUPS, TELLING, count
+from openhorizon.domains.scientific_agentic.chemistry import COUNTS, DESCRIPTORS, GROUPS, MINI, TELLING, count
 from openhorizon.domains.scientific_agentic.molecules import DOMAIN, group_id, molecule_id
 from openhorizon.domains.scientific_agentic.questions import Question, chosen, kept, solve
 from openhorizon.domains.scientific_agentic.tools import spaced
-from openhorizon.domains.scientific_agentic.wording import FULL, MINI, worded
+from openhorizon.domains.scientific_agentic.wording import FULL, worded
+from openhorizon.domains.scientific_agentic.wording import MINI as MINI_WORDS
 from openhorizon.graph.graph import Graph
 from openhorizon.records import EdgeKind, Evidence, Limits, NodeKind, Split, Task, VerifierSpec, as_json
 
 FULL_LIMITS = Limits(turns=20, response_tokens=2048, context_tokens=24576, tool_calls=40)
+MINI_COUNTS = tuple(c for c in COUNTS if c in MINI)
 TRIES = 80  # draws for a wanted branch of a condition
 PATIENCE = 3000  # draws in a row without a new task after which the stream ends
 
@@ -66,7 +68,7 @@ def _task(rng: random.Random, family: str, level: int, q: Question, registry: Re
     smiles = (*q.candidates, *([q.reference] if q.reference else ()))
     titles = {s: registry.titles[s] for s in smiles}
     groups = tuple(dict.fromkeys(g for g in (q.keep, q.branch) if g))
-    instruction = worded(rng.choice((MINI if order.size == "mini" else FULL)[family]), q, titles)
+    instruction = worded(rng.choice((MINI_WORDS if order.size == "mini" else FULL)[family]), q, titles)
     values = solve(q)
     known = {a: spaced(str(v)) if a == "formula" and q.whole else str(v) for a, v in values.items()}
     nodes = tuple(molecule_id(t) for t in titles.values()) + tuple(group_id(g) for g in groups)
@@ -110,7 +112,7 @@ def _single(rng: random.Random, r: Registry) -> Question:
 
 
 def _pair(rng: random.Random, r: Registry) -> Question:
-    return Question(candidates=(rng.choice(r.all),), ask=(rng.choice(COUNTS), rng.choice(TELLING)))
+    return Question(candidates=(rng.choice(r.all),), ask=(rng.choice(MINI_COUNTS), rng.choice(TELLING)))
 
 
 def _formula(rng: random.Random, r: Registry) -> Question:

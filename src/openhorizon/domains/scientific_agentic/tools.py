@@ -35,6 +35,10 @@ class Laboratory:
         ids = (molecule_id(m if self.mini else chemistry.canonical(m)) for m in molecules)
         return tuple(i for i in ids if i in self.resources.graph)
 
+    def stated(self, name: str, value: object) -> str:
+        """How a value is told: at mini size the name leads straight to the number, which a tiny model can follow."""
+        return f"{name} {value}" if self.mini else f"{name}={value}"
+
     @property
     def shown(self) -> tuple[str, ...]:
         return chemistry.MINI if self.mini else tuple(chemistry.DESCRIPTORS)
@@ -57,7 +61,7 @@ def parse(env: Laboratory, molecule: str) -> Observation:
         if env.mini
         else f"{chemistry.formula(smiles)}, canonical SMILES {smiles}"
     )
-    return Observation(text=f"formula={text}", sources=env.nodes(molecule))
+    return Observation(text=env.stated("formula", text), sources=env.nodes(molecule))
 
 
 def spaced(formula: str) -> str:
@@ -72,7 +76,7 @@ def descriptors(env: Laboratory, molecule: str) -> Observation:
     molecule: its name, or its SMILES where the task gives SMILES
     """
     smiles = env.smiles(molecule)
-    lines = (f"{name}={chemistry.descriptor(smiles, name, env.mini)}" for name in env.shown)
+    lines = (env.stated(name, chemistry.descriptor(smiles, name, env.mini)) for name in env.shown)
     return Observation(text="\n".join(lines), sources=env.nodes(molecule))
 
 
@@ -88,7 +92,7 @@ def similarity(env: Laboratory, molecule: str, others: list[str]) -> Observation
     smiles = env.smiles(molecule)
     scores = [(chemistry.similarity(smiles, env.smiles(o)), o) for o in others]
     ranked = sorted(scores, key=lambda pair: -pair[0])
-    text = ("\n" if not env.mini else ", ").join(f"{o}={score}" for score, o in ranked)
+    text = ("\n" if not env.mini else ", ").join(env.stated(o, score) for score, o in ranked)
     return Observation(text=text, sources=env.nodes(molecule, *others))
 
 
@@ -119,7 +123,8 @@ def compare(env: Laboratory, first: str, second: str, by: str) -> Observation:
         raise ToolError(f"by must be one of {', '.join(env.shown)}")
     one, two = (chemistry.descriptor(env.smiles(m), by, env.mini) for m in (first, second))
     more = first if one >= two else second
-    text = f"{more} has larger {by}" if one != two else f"{first} and {second} have equal {by}"
+    larger = f"{more} is larger" if env.mini else f"{more} has larger {by}"
+    text = larger if one != two else f"{first} and {second} have equal {by}"
     return Observation(text=text, sources=env.nodes(first, second))
 
 

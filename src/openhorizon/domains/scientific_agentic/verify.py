@@ -43,7 +43,7 @@ def verify(task: Task, trajectory: Trajectory, env: Laboratory) -> Verdict:
 def _states(line: str, name: str, value: float | str, whole: bool, alone: bool) -> bool:
     """Whether the line states this value under this name; the only value asked for may stand without its name."""
     if isinstance(value, str):
-        said = re.sub(r"^\s*formula\s*[=:]?|[\s.]", "", line, flags=re.I)
+        said = re.sub(r"^[^\d]*\bformula\b\s*[=:]?|[\s.]", "", line, flags=re.I)
         return said == value
     # the name, then at most a few signs and words ("is", "=", ":") that hold no digit, then the number
     found = re.search(rf"\b{name}\b[^\d\n-]{{0,20}}({NUMBER})", line, re.I)

@@ -2,22 +2,23 @@
 
 from openhorizon.domains.scientific_agentic.questions import Question
 
+# at mini size each word that a call or the answer repeats follows a word that the solver says before it, too
 MINI = {
-    "single": ("Give the {ask} of {names}.", "What is the {ask} of {names}?"),
-    "pair": ("Give the {ask} of {names}.", "What is the {ask} of {names}?"),
-    "formula": ("Give the {ask} of {names}.", "What is the {ask} of {names}?"),
+    "single": ("Of {names} give the {ask}.", "For {names} give the {ask}."),
+    "pair": ("Of {names} give the {ask}.", "For {names} give the {ask}."),
+    "formula": ("Of {names} give the {ask}.", "For {names} give the {ask}."),
     "condition": ("If {names} has {branch} give the {first}, else the {second}.",),
     "larger": (
         "Of {names} take the one with larger {by} and give the {ask}.",
-        "Give the {ask} of {names}, whichever has larger {by}.",
+        "Take {names}, whichever has larger {by}, and give the {ask}.",
     ),
     "closer": (
         "Of {names} take the one closest to {reference} and give the {ask}.",
-        "Give the {ask} of {names}, whichever is closest to {reference}.",
+        "Take {names}, whichever is closest to {reference}, and give the {ask}.",
     ),
     "largest": (
-        "Of {names} take the one with largest {by} and give the {ask}.",
-        "Give the {ask} of {names}, whichever has largest {by}.",
+        "Of {names} take the one with larger {by} than the others and give the {ask}.",
+        "Take {names}, whichever has larger {by} than the others, and give the {ask}.",
     ),
     "larger-condition": (
         "Of {names} take the one with larger {by}. If it has {branch} give the {first}, else the {second}.",
