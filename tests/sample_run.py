@@ -314,7 +314,7 @@ def write_run(run: Path, samples_each: int = 3) -> Path:
         "sft": {"steps": 600, "lr": 1e-3}, "distill": {"k": 16, "steps": 300},
     }).encode())  # fmt: skip
     put("environment.json", json.dumps({
-        "machine": "2 × Xeon core, 6 GiB, no accelerator", "commit": "0123abcd4567ef890123abcd4567ef890123abcd",
+        "machine": {"cores": 2, "memory_mb": 6144, "processor": "x86_64", "system": "Linux"}, "commit": "0123abcd4567ef890123abcd4567ef890123abcd",
         "python": "3.11.7", "torch": "2.13.0", "transformers": "5.23.0", "openhorizon": "0.1.0",
     }).encode())  # fmt: skip
     for name, seconds, said in stages():

@@ -79,7 +79,7 @@ def test_the_page_says_the_numbers_of_the_run(run: Path, page: str) -> None:
         "Paired differences",
         "Headroom captured",
         "evidence not consulted",
-        "2 × Xeon core",
+        "2 cores, 6 GiB, x86_64, Linux",
     ):
         assert text in page
     for domain in DOMAINS:

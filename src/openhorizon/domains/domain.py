@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Size = Literal[
     "mini", "full"
-]  # mini: short enough for a model of two million parameters; full: for real ones
+]  # mini: short enough for a model of 1.4 million parameters; full: for real ones
 
 
 class Order(Record, kw_only=True):

@@ -41,7 +41,7 @@ def demo() -> Recipe:
     plan = DomainPlan(train=1500, demonstrations=1500, heldout=200, levels=(1, 2, 3))
     # learned first: fewer and harder demonstrations in SFT leave headroom to their teachers
     search = DomainPlan(train=1500, demonstrations=1100, heldout=200, levels=(1, 2, 3, 4))
-    engineering = DomainPlan(train=1200, demonstrations=1100, heldout=200, levels=(2, 3))
+    engineering = DomainPlan(train=1000, demonstrations=600, heldout=200, levels=(2, 3))
     return Recipe(
         name="demo",
         domains={
@@ -72,11 +72,11 @@ def demo() -> Recipe:
             "engineering": TeacherPlan(stages=(study(100),)),
             "science": TeacherPlan(stages=(study(30, "without_tools", demonstrations=400), study(80))),
             "instructions": TeacherPlan(stages=(practise(45, "constraints"), practise(25, "long_context"))),
-            "agentic": TeacherPlan(stages=(study(100), practise(6, process_weight=0.5))),
-            "scientific_agentic": TeacherPlan(stages=(study(110),)),
+            "agentic": TeacherPlan(stages=(study(90), practise(5, process_weight=0.5))),
+            "scientific_agentic": TeacherPlan(stages=(study(100),)),
         },
         distill=DistillPlan(
-            steps=125, prompts_per_domain=10, k=16, resident_teachers=6, optim=muon(1.2e-3, 0.0025, 0.0)
+            steps=150, prompts_per_domain=10, k=16, resident_teachers=6, optim=muon(1.2e-3, 0.0025, 0.0)
         ),
         evaluation=EvaluationPlan(tasks=200),
     )

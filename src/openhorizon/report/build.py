@@ -90,7 +90,8 @@ def _domains(data: ReportData) -> list[str]:
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
     """The strip under the title: what a reader needs to know before believing a number."""
-    known = {"seed": data.recipe.get("seed"), "machine": data.environment.get("machine")}
+    known: dict[str, object] = {"seed": data.recipe.get("seed")}
+    known["machine"] = data.environment.get("machine")
     known["took"] = figures.duration(sum(s.seconds for s in data.stages)) if data.stages else None
     known["held-out tasks"] = f"{_tasks(data.table):,}" if data.table else None
     known["commit"] = data.environment.get("commit", "")[:12]

@@ -109,7 +109,7 @@ def collect(run_dir: Path | str) -> ReportData:
     return ReportData(
         name=run.resolve().name,
         recipe=read.json("recipe", "recipe.json", dict[str, Any]) or {},
-        environment=_strings(read.json("recipe", "environment.json", dict[str, Any]) or {}),
+        environment=_environment(read.json("recipe", "environment.json", dict[str, Any]) or {}),
         stages=_stages(read),
         metrics=tuple(_metrics(read)),
         table=_table(read, scores),
@@ -163,6 +163,17 @@ class _Reader:
                 bad += bool(line.strip())
         if bad:
             self.note(part, f"{bad:,} lines of {path} were not understood and are left out")
+
+
+def _environment(noted: dict[str, Any]) -> dict[str, str]:
+    """What `store.environment` notes; of the machine what a number depends on: "2 cores, 24 GiB, x86_64, Linux …"."""
+    machine = noted.get("machine")
+    if isinstance(machine, dict):
+        cores, memory = machine.get("cores"), machine.get("memory_mb")
+        parts = [f"{cores} cores" if cores else "", f"{memory / 1024:.0f} GiB" if memory else ""]
+        parts += [str(machine.get(k, "")) for k in ("processor", "system")]
+        noted = noted | {"machine": ", ".join(p for p in parts if p)}
+    return _strings(noted)
 
 
 def _strings(data: dict[str, Any]) -> dict[str, str]:
