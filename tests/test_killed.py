@@ -64,7 +64,8 @@ def result(run: Run) -> dict[str, str]:
         *run.dir.glob("tasks/*/*.jsonl"),
         *run.dir.glob("demonstrations/*.jsonl"),
         *run.dir.rglob("model.safetensors"),
-        *run.dir.glob("evaluation/*.json*"),
+        *run.dir.glob("evaluation/*.jsonl"),
+        run.dir / "evaluation" / "summary.json",
     ]
     return {str(f.relative_to(run.dir)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(files)}
 

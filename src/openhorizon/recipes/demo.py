@@ -71,12 +71,12 @@ def demo() -> Recipe:
             ),
             "engineering": TeacherPlan(stages=(study(100),)),
             "science": TeacherPlan(stages=(study(30, "without_tools", demonstrations=400), study(80))),
-            "instructions": TeacherPlan(stages=(practise(45, "constraints"), practise(25, "long_context"))),
+            "instructions": TeacherPlan(stages=(practise(45, "constraints"), practise(20, "long_context"))),
             "agentic": TeacherPlan(stages=(study(90), practise(5, process_weight=0.5))),
             "scientific_agentic": TeacherPlan(stages=(study(100),)),
         },
         distill=DistillPlan(
-            steps=150, prompts_per_domain=10, k=16, resident_teachers=6, optim=muon(1.2e-3, 0.0025, 0.0)
+            steps=135, prompts_per_domain=10, k=16, resident_teachers=6, optim=muon(1.2e-3, 0.0025, 0.0)
         ),
         evaluation=EvaluationPlan(tasks=200),
     )
