@@ -37,9 +37,12 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
             nodes: list[Node] = []
             edges: list[Edge] = []
             for item in DOMAINS[name].material(recipe.seed, recipe.size):
-                (pages if isinstance(item, Document) else nodes if isinstance(item, Node) else edges).append(
-                    item
-                )  # type: ignore[arg-type]
+                if isinstance(item, Document):
+                    pages.append(item)
+                elif isinstance(item, Node):
+                    nodes.append(item)
+                else:
+                    edges.append(item)
             if name == "search" and recipe.corpus:
                 pages = list(read(recipe.corpus))
             more_nodes, more_edges = to_graph(pages, name)

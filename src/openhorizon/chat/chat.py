@@ -106,9 +106,7 @@ class Chat:
         text = str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
         return f"<think>\n{text}" if self.opens_thought else text
 
-    def _render(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, generate: bool
-    ) -> str:
+    def _render(self, messages: list[dict[str, Any]], tools: list[Any] | None, generate: bool) -> str:
         return str(
             self.tokenizer.apply_chat_template(
                 messages, tools=tools, add_generation_prompt=generate, tokenize=False

@@ -71,7 +71,7 @@ async def attempt(
         return trajectory(Status.ABORTED, f"{type(error).__name__}: {error}")
     finally:
         play.engine.forget(name)
-        if hasattr(env, "close"):
+        if env is not None and hasattr(env, "close"):
             env.close()
 
 

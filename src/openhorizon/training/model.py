@@ -28,7 +28,7 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
     """The transformers configuration of the plan's preset."""
     from transformers import Qwen3_5MoeTextConfig, Qwen3MoeConfig
 
-    shared = dict(
+    shared: dict[str, Any] = dict(
         vocab_size=vocabulary, hidden_size=plan.width, num_hidden_layers=plan.layers,
         num_attention_heads=plan.heads, num_key_value_heads=plan.kv_heads, head_dim=plan.head_width,
         num_experts=plan.experts, num_experts_per_tok=plan.active_experts, moe_intermediate_size=plan.expert_width,
@@ -44,7 +44,9 @@ def tiny_config(plan: ModelPlan, vocabulary: int, eos_id: int, pad_id: int) -> A
         return Qwen3_5MoeTextConfig(
             shared_expert_intermediate_size=plan.expert_width, linear_num_key_heads=plan.heads,
             linear_num_value_heads=plan.heads, linear_key_head_dim=plan.head_width,
-            linear_value_head_dim=plan.head_width, full_attention_interval=min(4, plan.layers), **shared,
+            linear_value_head_dim=plan.head_width,
+            full_attention_interval=min(4, plan.layers),  # pyright: ignore[reportCallIssue]  # popped in __post_init__
+            **shared,
         )  # fmt: skip
     raise ModelError(f"model.preset: {plan.preset} is not known; the presets are qwen3_moe, qwen3_5_moe")
 
@@ -69,7 +71,8 @@ def load_model(folder: str | Path, plan: ModelPlan | None = None) -> nn.Module:
             "or delete the stage's folder to make it again"
         ) from error
     automatic = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(automatic if plan.device == "auto" else plan.device)
+    # transformers wraps nn.Module.to so that pyright takes the device for self
+    return model.to(automatic if plan.device == "auto" else plan.device)  # pyright: ignore[reportArgumentType]
 
 
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:

@@ -10,6 +10,7 @@ one and two before), and its last entry, a constant that gives heads something t
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ SECOND = 0.7  # weight of the older of the two matched tokens
 
 
 @torch.no_grad()
-def prewire(model: nn.Module, tokens: Sequence[str], seed: int) -> None:
+def prewire(model: Any, tokens: Sequence[str], seed: int) -> None:
     """Set the circuit into a random Qwen3-like model, in place. Needs two layers, head_dim ≥ half the width, and as
     many key-value heads as heads. `tokens[i]` is the text of token i: " two" and "=two" begin life close to "two".
     """
@@ -35,12 +36,12 @@ def prewire(model: nn.Module, tokens: Sequence[str], seed: int) -> None:
     def sketch(rows: int, columns: int) -> Tensor:
         return torch.randn(rows, columns, generator=generator) / rows**0.5
 
-    embedding = model.get_input_embeddings().weight  # type: ignore[operator]
+    embedding = model.get_input_embeddings().weight
     embedding[:] = 0
     embedding[:, :half] = SCALE * _alike(tokens, half, generator)
     embedding[:, -1] = SCALE
-    model.get_decoder().norm.weight.fill_(LOUD / SCALE)  # type: ignore[operator]
-    layers = model.get_decoder().layers  # type: ignore[operator]
+    model.get_decoder().norm.weight.fill_(LOUD / SCALE)
+    layers = model.get_decoder().layers
     for layer in layers:  # silent at first: nothing but the circuit writes to the stream
         layer.self_attn.o_proj.weight.zero_()
         down = getattr(layer.mlp, "experts", layer.mlp).down_proj
@@ -77,7 +78,7 @@ def _alike(tokens: Sequence[str], columns: int, generator: torch.Generator) -> T
     return torch.stack(rows)
 
 
-def _look_back(attention: nn.Module, n: int, head: int, distance: int, frequency: Tensor) -> None:
+def _look_back(attention: Any, n: int, head: int, distance: int, frequency: Tensor) -> None:
     """Head n attends to the position `distance` before: constant query and key, apart by that rotation, on the pairs
     that turn fast enough to tell neighbours apart."""
     pairs = len(frequency)
@@ -85,12 +86,12 @@ def _look_back(attention: nn.Module, n: int, head: int, distance: int, frequency
     query = torch.cat([fast, torch.zeros(pairs)])
     key = torch.cat([fast * torch.cos(frequency * distance), fast * torch.sin(frequency * distance)])
     for projection, vector in ((attention.q_proj, query), (attention.k_proj, key)):
-        projection.weight[n * head : (n + 1) * head] = 0  # type: ignore[index, operator]
-        projection.weight[n * head : (n + 1) * head, -1] = vector  # type: ignore[index, operator]
+        projection.weight[n * head : (n + 1) * head] = 0
+        projection.weight[n * head : (n + 1) * head, -1] = vector
 
 
 def _match(
-    attention: nn.Module, head: int, half: int, quarter: int, token: Tensor, frequency: Tensor, sketch
+    attention: Any, head: int, half: int, quarter: int, token: Tensor, frequency: Tensor, sketch
 ) -> None:
     """Head 0 attends to where the last two tokens stood before, on the pairs that hardly turn over a context."""
     pairs = len(frequency)
@@ -99,9 +100,9 @@ def _match(
     mix = sketch(len(dims), 2 * quarter)
     newer, older = mix[:, :quarter], SECOND * mix[:, quarter : 2 * quarter - 1]
     query, key = attention.q_proj.weight, attention.k_proj.weight
-    query[:head] = 0  # type: ignore[index, operator]
-    key[:head] = 0  # type: ignore[index, operator]
-    query[dims, :half] = newer @ token  # type: ignore[index, operator]
-    query[dims, half : half + quarter - 1] = older  # type: ignore[index, operator]
-    key[dims, half : half + quarter] = newer  # type: ignore[index, operator]
-    key[dims, half + quarter : -1] = older  # type: ignore[index, operator]
+    query[:head] = 0
+    key[:head] = 0
+    query[dims, :half] = newer @ token
+    query[dims, half : half + quarter - 1] = older
+    key[dims, half : half + quarter] = newer
+    key[dims, half + quarter : -1] = older
