@@ -190,6 +190,19 @@ def test_a_model_with_recurrent_state_decodes_and_its_log_probabilities_are_the_
         assert [c.token_ids for _, c in alone] == [c.token_ids for _, c in seen]
 
 
+def test_a_model_with_a_sliding_window_sees_no_further_than_its_window():
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=tiny.chat().vocabulary, hidden_size=32, intermediate_size=32, num_hidden_layers=2, head_dim=16,
+        num_attention_heads=2, num_key_value_heads=2, sliding_window=6, initializer_range=0.4,
+    )  # fmt: skip
+    model = MistralForCausalLM(config).eval()
+    for seen in together(engine_of(model), ["windowed", "two"]):
+        assert_true(model, seen)
+
+
 @pytest.mark.parametrize("preset", ["qwen3_moe", "qwen3_5_moe"])
 @pytest.mark.parametrize("at", [0, 1, 4])
 def test_a_broken_model_surfaces_as_an_engine_error_in_every_waiting_attempt(preset: str, at: int):

@@ -168,10 +168,9 @@ class DistillPlan(Plan, kw_only=True):
 
 
 class EvaluationPlan(Plan, kw_only=True):
-    """Held-out evaluation: the same tasks and seeds for every model."""
+    """Held-out evaluation: one attempt at each task (pass@1), the same tasks and seeds for every model."""
 
     tasks: Positive = 200  # per domain
-    attempts: Positive = 1  # per task
     temperature: Annotated[float, Meta(ge=0.0, le=5.0)] = 1.0  # 0: greedy
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
     top_k: Count = 20  # 0: all tokens

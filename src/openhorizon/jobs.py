@@ -315,7 +315,6 @@ def evaluate(run_dir: str, model: str, name: str) -> float:
             play_groups(
                 [(t, DOMAINS[name]) for t in tasks],
                 play,
-                size=plan.attempts,
                 seed=plan.seed,
                 concurrency=plan.concurrency,
                 done=tick,

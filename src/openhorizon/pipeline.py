@@ -172,7 +172,7 @@ def ticks(run: Run, stage: str) -> int:
     return {
         "graph": len(recipe.domains), "tasks": tasks, "demonstrations": len(recipe.domains), "sft": recipe.sft.steps,
         "teachers": sum(_work(run, n) for n in recipe.teachers), "student": recipe.distill.steps,
-        "evaluation": models * recipe.evaluation.tasks * recipe.evaluation.attempts,
+        "evaluation": models * recipe.evaluation.tasks,
     }.get(stage, 1)  # fmt: skip
 
 

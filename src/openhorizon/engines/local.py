@@ -1,11 +1,12 @@
 """The in-process engine: batched decoding with a key-value cache that lives as long as each attempt.
 
 Attempts join and leave the batch as they go. A turn's new context is the only thing that is read in; the rest
-is in the cache. Models that keep a recurrent state are decoded by re-reading the whole context each turn.
+is in the cache. Models with a recurrent state or a sliding window are decoded by re-reading the whole context each turn.
 """
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,14 @@ class _Writing:
     logprobs: list[float] = field(default_factory=list)
 
 
+def keeps_more_than_keys(config: Any) -> bool:
+    """Whether a slot of keys and values is not the model's whole past: recurrent layers, or attention in a window."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        return any(kind != "full_attention" for kind in kinds)
+    return bool(getattr(config, "sliding_window", None))
+
+
 class LocalEngine:
     """Decodes up to `slots` attempts at once with `model`, in this thread, driven by the event loop."""
 
@@ -38,8 +47,7 @@ class LocalEngine:
     def __init__(self, model: nn.Module, chat: Chat, *, policy: str, slots: int = 64, capacity: int = 256):
         self.model, self.chat, self.policy, self.slots = model, chat, policy, slots
         config = model.config.get_text_config()  # type: ignore[union-attr]
-        kinds = getattr(config, "layer_types", None) or ()
-        self._stateful = any("attention" not in kind or "linear" in kind for kind in kinds)
+        self._stateful = keeps_more_than_keys(config)
         self._layers, self._capacity = int(config.num_hidden_layers), capacity
         self._softcap = float(getattr(config, "final_logit_softcapping", None) or 0.0)
         self._device = next(model.parameters()).device

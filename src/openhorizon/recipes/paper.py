@@ -54,7 +54,7 @@ def paper() -> Recipe:
             steps=300, prompts_per_domain=32, group=1, k=64, direction="reverse", balance="domain", optim=CONSTANT,
             turns=300, response_tokens=4096, context_tokens=LENGTH,
         ),
-        evaluation=EvaluationPlan(tasks=500, attempts=1, temperature=1.0, top_p=0.95, top_k=20),
+        evaluation=EvaluationPlan(tasks=500, temperature=1.0, top_p=0.95, top_k=20),
     )  # fmt: skip
 
 
@@ -184,7 +184,6 @@ SOURCES: dict[str, str] = {
     "distill.context_tokens": "stage 3: a budget; the number is stage 2's, search",
     **_optim("distill", SILENT),
     "evaluation.tasks": "ours: intervals of about ±4 points",
-    "evaluation.attempts": "evaluation protocol: pass@1",
     "evaluation.temperature": "evaluation protocol (0.6 for HiPhO and FS)",
     "evaluation.top_p": "evaluation protocol",
     "evaluation.top_k": "evaluation protocol",
