@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 import openhorizon.sandboxes as sandboxes
+from openhorizon import jobs
 from openhorizon.errors import ConfigError, SandboxError
+from openhorizon.recipes.demo import demo
 from openhorizon.sandboxes import Bubblewrap, Local, Memo, bubblewrap, open_sandbox, seccomp, what_works
+from openhorizon.settings import override
 
 
 def works() -> bool:
@@ -357,6 +360,17 @@ def test_without_bubblewrap_auto_fails_closed_and_says_what_to_do(monkeypatch):
     with pytest.raises(SandboxError, match=r"make system.*sandbox\.kind=local"):
         open_sandbox("auto")
     assert [(name, ok) for name, ok, _ in what_works()] == [("bubblewrap", False), ("local", True)]
+
+
+def test_only_harmless_programs_may_do_without_bubblewrap_and_the_lack_is_named(monkeypatch):
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda *a, **k: None)
+    assert open_sandbox("auto", memo=0, harmless=True).name == "local"
+    assert "make system" in sandboxes.lacking("auto")
+    assert "your rights" in sandboxes.lacking("auto")
+    with pytest.raises(SandboxError):  # asked for by name: no other one instead
+        open_sandbox("bubblewrap", harmless=True)
+    assert jobs.harmless(demo())
+    assert not jobs.harmless(override(demo(), ["model.base=somewhere"]))
 
 
 def test_a_sandbox_whose_walls_are_missing_fails_the_self_test():

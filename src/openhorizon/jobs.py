@@ -56,9 +56,13 @@ def scene(run_dir: str) -> Scene:
     run = Run.load(run_dir)
     with GraphStore(run.dir / "graph.db") as store:
         graph = store.snapshot(kinds=CORPUS_KINDS)
-    return Scene(
-        run, run.recipe, Resources(graph, Index.of_graph(graph), open_sandbox(run.recipe.sandbox.kind))
-    )
+    sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
+    return Scene(run, run.recipe, Resources(graph, Index.of_graph(graph), sandbox))
+
+
+def harmless(recipe: Recipe) -> bool:
+    """Whether nobody but scripted experts and the run's own tiny model writes programs (docs/security.md)."""
+    return not recipe.model.base
 
 
 def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:

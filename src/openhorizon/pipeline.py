@@ -18,6 +18,7 @@ from openhorizon.graph.summary import summarise
 from openhorizon.jobs import Pair
 from openhorizon.metrics import Metrics
 from openhorizon.records import Document, Edge, Node, Score, Split
+from openhorizon.sandboxes import lacking
 from openhorizon.selfplay.game import disjoint
 from openhorizon.store import Run
 from openhorizon.workers import Tick, Workers
@@ -193,6 +194,13 @@ STAGES: dict[str, tuple[str, Callable[[Run, Workers, Tick], Summary]]] = {
 def advance(run: Run, until: str, shown: "Shown") -> None:
     """Run every stage that is not done, in order, up to the one whose verb is `until`."""
     last = next(i for i, (verb, _) in enumerate(STAGES.values()) if verb == until)
+    todo = [name for name in list(STAGES)[: last + 1] if not run.stage(name).done]
+    if (
+        jobs.harmless(run.recipe)
+        and set(todo) - {"graph", "report"}
+        and (said := lacking(run.recipe.sandbox.kind))
+    ):
+        shown.notice(said)
     with Workers(run.recipe.workers) as workers:
         for name, (verb, work) in list(STAGES.items())[: last + 1]:
             stage, began = run.stage(name), time.monotonic()
@@ -210,6 +218,9 @@ class Shown:
         from contextlib import nullcontext
 
         return nullcontext(lambda n: None)
+
+    def notice(self, text: str) -> None:
+        """Something to know before the stages run."""
 
     def result(self, verb: str, summary: Summary, skipped: bool, seconds: float) -> None:
         """A stage is done; `skipped`: it was already, `seconds`: what it took now."""

@@ -50,6 +50,10 @@ class Progress(Shown):
             task = bar.add_task(verb, total=max(1, total))
             yield lambda n: bar.advance(task, n)
 
+    def notice(self, text: str) -> None:
+        """A line before the stages."""
+        say(self.out, f"NOTE: {text}")
+
     def result(self, verb: str, summary: dict[str, Any], skipped: bool, seconds: float) -> None:
         """One plain line."""
         took = "done already" if skipped else f"{seconds:,.0f} s"

@@ -1,4 +1,5 @@
-"""Where a model's programs run: bubblewrap by default, a plain subprocess only when asked for by name."""
+"""Where a model's programs run: bubblewrap by default. A plain subprocess only when asked for by name, or where
+bubblewrap cannot work and no model but the run's own tiny one writes the programs."""
 
 import os
 import shutil
@@ -18,6 +19,7 @@ __all__ = [
     "Memo",
     "Outcome",
     "Sandbox",
+    "lacking",
     "open_sandbox",
     "self_test",
     "what_works",
@@ -25,7 +27,7 @@ __all__ = [
 
 KINDS: dict[str, Callable[[tuple[str, ...]], Sandbox]] = {
     "bubblewrap": lambda preload: Bubblewrap(preload),
-    "local": lambda preload: Local(),  # UNSAFE, never chosen by itself
+    "local": lambda preload: Local(),  # UNSAFE
 }
 PRELOAD = (
     "numpy", "numpy.random", "sklearn.tree", "sklearn.neighbors", "sklearn.linear_model", "sklearn.naive_bayes",
@@ -53,21 +55,48 @@ print("runs")
 """
 
 
-def open_sandbox(kind: str = "auto", preload: tuple[str, ...] = PRELOAD, memo: int = 50_000) -> Sandbox:
+def open_sandbox(
+    kind: str = "auto", preload: tuple[str, ...] = PRELOAD, memo: int = 50_000, *, harmless: bool = False
+) -> Sandbox:
     """A sandbox that passed its self-test, with a memory for `memo` outcomes (0: none).
 
-    "auto" is bubblewrap, or an error: it never falls back to something unsafe. ConfigError: an unknown kind.
-    SandboxError: the kind does not work here; the text says how to mend it.
+    "auto" is bubblewrap, or an error: it never falls back to something unsafe, unless the caller vouches that the
+    programs are `harmless`: written by scripted experts and by a tiny model that has learned from nothing else. Then it
+    is the local sandbox where bubblewrap does not work; say so (`lacking`). ConfigError: an unknown kind. SandboxError:
+    the kind does not work here; the text says how to mend it.
     """
     if kind not in (*KINDS, "auto"):
         raise ConfigError(f"sandbox.kind is {kind!r}; it must be one of auto, {', '.join(KINDS)}")
-    sandbox = KINDS["bubblewrap" if kind == "auto" else kind](preload)
+    try:
+        sandbox = _tested("bubblewrap" if kind == "auto" else kind, preload)
+    except SandboxError:
+        if kind != "auto" or not harmless:
+            raise
+        sandbox = _tested("local", preload)
+    return Memo(sandbox, memo) if memo else sandbox
+
+
+def _tested(kind: str, preload: tuple[str, ...]) -> Sandbox:
+    sandbox = KINDS[kind](preload)
     try:
         self_test(sandbox)
     except BaseException:
         sandbox.close()
         raise
-    return Memo(sandbox, memo) if memo else sandbox
+    return sandbox
+
+
+def lacking(kind: str) -> str:
+    """What a person must know before harmless programs run under "auto" where bubblewrap does not work; "" if it does."""
+    try:
+        if kind == "auto":
+            _tested("bubblewrap", ()).close()
+    except SandboxError as error:
+        return (
+            f"no safe sandbox here: {error}. Programs of this run come from scripted experts and its own tiny model "
+            "alone, so they run as plain subprocesses, with your rights, and slower; a real model would be refused"
+        )
+    return ""
 
 
 def self_test(sandbox: Sandbox) -> None:
