@@ -146,7 +146,9 @@ def test_demonstrations_over_the_longest_length_are_left_out():
     samples = [tiny.sample(n, seed=n) for n in (5, 50, 6)]
     steps = schedule(samples, SftPlan(epochs=2, batch_tokens=11, max_length=10), seed=0)
     assert {i for s in steps for i in s} == {0, 2}
-    with pytest.raises(ConfigError, match=r"sft\.max_length=4 tokens; raise it"):
+    with pytest.raises(
+        ConfigError, match=r"max_length=4 tokens \(the shortest of 3 has 5\): raise sft\.max_length"
+    ):
         schedule(samples, SftPlan(max_length=4), seed=0)
 
 

@@ -79,7 +79,11 @@ def schedule(samples: Sequence[Sample], plan: SftPlan, seed: int) -> list[list[i
     """
     usable = [i for i, s in enumerate(samples) if len(s.token_ids) <= plan.max_length]
     if not usable:
-        raise ConfigError(f"no demonstration of at most sft.max_length={plan.max_length} tokens; raise it")
+        shortest = min((len(s.token_ids) for s in samples), default=0)
+        raise ConfigError(
+            f"no demonstration fits in max_length={plan.max_length} tokens (the shortest of {len(samples)} has {shortest}): "
+            "raise sft.max_length, or for a teacher teachers.<domain>.stages.<number>.max_length"
+        )
     tokens = sum(len(samples[i].token_ids) for i in usable)
     wanted = plan.steps or max(1, round(plan.epochs * tokens / plan.batch_tokens))
     shuffle = random.Random(seed)
