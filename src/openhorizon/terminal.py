@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from openhorizon.evaluation.headroom import Headroom
+from openhorizon.evaluation.headroom import RATIO_OF_MEANS, Headroom
 from openhorizon.evaluation.statistics import MEAN, EvaluationTable
 from openhorizon.evaluation.tables import as_rich, captured, domains_of, models_of, rate, title
 from openhorizon.pipeline import Shown
@@ -92,7 +92,8 @@ def show_table(table: EvaluationTable, out: Console) -> None:
         for model in models_of(table):
             if model in found:
                 say(out, f"  {title(model):<9} {rate(found[model])}")
-        room: Headroom | None = next((h for h in table.headroom if h.domain == domain), None)
+        wanted = RATIO_OF_MEANS if domain == MEAN else domain
+        room: Headroom | None = next((h for h in table.headroom if h.domain == wanted), None)
         if room is not None:
             say(out, f"  {'captured':<9} {captured(room)}")
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from openhorizon.evaluation.headroom import MEAN_OF_RATIOS, Headroom
+from openhorizon.evaluation.headroom import RATIO_OF_MEANS, Headroom
 from openhorizon.evaluation.statistics import MEAN, EvaluationTable
 from openhorizon.records import Summary
 
@@ -87,7 +87,7 @@ def _cell(text: str) -> str:
 def _cells(table: EvaluationTable) -> list[list[str]]:
     """Header and rows as text: domain, tasks, one column a model, headroom captured where it is known."""
     models, found = models_of(table), {(s.model, s.domain): s for s in table.summaries}
-    room = {MEAN if h.domain == MEAN_OF_RATIOS else h.domain: h for h in table.headroom}
+    room = {MEAN if h.domain == RATIO_OF_MEANS else h.domain: h for h in table.headroom}
     header = ["domain", "tasks", *map(title, models), *(["captured"] if room else [])]
     rows = [header]
     for domain in (*domains_of(table), MEAN):

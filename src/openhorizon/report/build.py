@@ -108,7 +108,7 @@ def _headline(table: EvaluationTable) -> dict[str, str] | None:
     if "student" not in mean or "sft" not in mean:
         return None
     total = next(
-        (h for h in table.headroom if h.domain == figures.MEAN_OF_RATIOS and h.captured is not None), None
+        (h for h in table.headroom if h.domain == figures.RATIO_OF_MEANS and h.captured is not None), None
     )
     return {
         "student": figures.percent(mean["student"].mean),

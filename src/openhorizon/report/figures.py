@@ -64,7 +64,7 @@ def role(model: str) -> str:
 def results(table: EvaluationTable) -> dict[str, Any]:
     """Table and forest plot: a row per domain and the mean, a cell per model with rate, interval, place of the marks."""
     models, found = models_of(table), {(s.model, s.domain): s for s in table.summaries}
-    room = {MEAN if h.domain == MEAN_OF_RATIOS else h.domain: h for h in table.headroom}
+    room = {MEAN if h.domain == RATIO_OF_MEANS else h.domain: h for h in table.headroom}
     rows = []
     for domain in (*domains_of(table), MEAN):
         own = [found.get((m, domain)) for m in models]
