@@ -175,8 +175,8 @@ def watch_for(run: Run, stage: str, rank: int = 0, world: int = 1) -> "Watch":
     return Watch(log, tick if rank == 0 else lambda n: None, checkpoint, ranks)
 
 
-def train_sft(rank: int, world: int, run_dir: str) -> int:
-    """Full-domain SFT, in all workers at once; the first one saves the model."""
+def train_sft(rank: int, world: int, run_dir: str) -> tuple[int, int]:
+    """Full-domain SFT, in all workers at once; the first one saves the model. Steps, and demonstrations too long to use."""
     from openhorizon.training.model import load_model, save_model
     from openhorizon.training.sft import sft
 
@@ -190,11 +190,13 @@ def train_sft(rank: int, world: int, run_dir: str) -> int:
     ]
     model = load_model(base_folder(run), recipe.model)
     watch = watch_for(run, "sft", rank, world)
-    steps = sft(model, [sample_of(p, chat) for p in pairs], recipe.sft, seed=recipe.seed, watch=watch)
+    samples = [sample_of(p, chat) for p in pairs]
+    too_long = sum(len(s.token_ids) > recipe.sft.max_length for s in samples)
+    steps = sft(model, samples, recipe.sft, seed=recipe.seed, watch=watch)
     if rank == 0:
         save_model(model, chat.tokenizer, run.dir / "sft" / "model")
     watch.ranks.leave()
-    return steps
+    return steps, too_long
 
 
 def train_teacher(run_dir: str, name: str) -> int:

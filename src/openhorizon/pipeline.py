@@ -106,9 +106,10 @@ def base(run: Run, workers: Workers, tick: Tick) -> Summary:
 def sft(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Full-domain supervised training."""
     _clear_meeting(run, "sft")
-    steps = workers.run_ranks(jobs.train_sft, (str(run.dir),), tick)[0]
+    steps, too_long = workers.run_ranks(jobs.train_sft, (str(run.dir),), tick)[0]
     curve = Metrics(run.dir / "metrics").curve("sft", "loss")
-    return {"steps": steps, "loss": round(_last(curve), 3)}
+    said = {"demonstrations_left_out_as_too_long": too_long} if too_long else {}
+    return {"steps": steps, "loss": round(_last(curve), 3), **said}
 
 
 def teach(run: Run, workers: Workers, tick: Tick) -> Summary:
