@@ -31,6 +31,6 @@ def smoke() -> Recipe:
         },
         sft=replace(whole.sft, steps=340, batch_tokens=1024, checkpoint_every=100),
         teachers={n: shortened(t) for n, t in whole.teachers.items()},
-        distill=replace(whole.distill, steps=6, prompts_per_domain=6, checkpoint_every=3),
+        distill=replace(whole.distill, steps=36, prompts_per_domain=8, checkpoint_every=12),
         evaluation=replace(whole.evaluation, tasks=24, samples=4),
     )
