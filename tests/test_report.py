@@ -319,7 +319,7 @@ def test_the_list_numbers_the_attempts() -> None:
 def test_charts_and_browser_work_in_chromium(run: Path, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        pytest.skip("no Chromium on this machine")
+        pytest.skip("no Chromium on this machine; `make system` installs it")
     bad, about = hostile_sample()
     data = collect(run)
     data = msgspec.structs.replace(

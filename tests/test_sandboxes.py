@@ -36,7 +36,7 @@ def jail():
 @pytest.fixture(params=["bubblewrap", "local"])
 def any_sandbox(request):
     if request.param == "bubblewrap" and not works():
-        pytest.skip("bubblewrap does not work here")
+        pytest.skip("bubblewrap does not work here; `make system` installs it")
     sandbox = Local() if request.param == "local" else Bubblewrap()
     yield sandbox
     sandbox.close()

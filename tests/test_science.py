@@ -118,7 +118,7 @@ def test_the_expert_passes_in_the_real_sandbox(worlds):
     try:
         sandbox = open_sandbox("auto")
     except SandboxError:
-        pytest.skip("bubblewrap does not work here")
+        pytest.skip("bubblewrap does not work here; `make system` installs it")
     world = Resources(worlds["mini"].graph, worlds["mini"].index, sandbox)
     groups = played(tasks(world, "mini", n=12), world, "mini")
     sandbox.close()
