@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from openhorizon import domains
-from openhorizon.corpus import to_graph
+from openhorizon.corpus import material_graph
 from openhorizon.domains.domain import Domain, Order, Resources, Size
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.graph.graph import Graph
 from openhorizon.graph.store import GraphStore
-from openhorizon.records import Document, Edge, EdgeKind, Judged, Message, Node, Split
+from openhorizon.records import EdgeKind, Judged, Message, Split
 from openhorizon.retrieval.index import Index
 from openhorizon.rollout.attempt import Play, attempt
 from openhorizon.rollout.batch import play_experts
@@ -43,18 +43,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @lru_cache
 def graph_of(name: str, size: Size) -> Graph:
-    documents: list[Document] = []
-    nodes: list[Node] = []
-    edges: list[Edge] = []
-    for item in DOMAINS[name].material(0, size):
-        if isinstance(item, Document):
-            documents.append(item)
-        elif isinstance(item, Node):
-            nodes.append(item)
-        else:
-            edges.append(item)
-    pages, links = to_graph(documents, name)
-    return Graph([*pages, *nodes], [*links, *edges])
+    return Graph(*material_graph(DOMAINS[name].material(0, size), name))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 from openhorizon import jobs
 from openhorizon.config import GrpoStage
-from openhorizon.corpus import read, to_graph
+from openhorizon.corpus import material_graph, read
 from openhorizon.domains import DOMAINS
 from openhorizon.errors import InfrastructureError
 from openhorizon.evaluation.statistics import evaluate_scores
@@ -17,7 +17,7 @@ from openhorizon.graph.store import GraphStore
 from openhorizon.graph.summary import summarise
 from openhorizon.jobs import Pair
 from openhorizon.metrics import Metrics
-from openhorizon.records import Document, Edge, Node, Score, Split
+from openhorizon.records import Document, Score, Split
 from openhorizon.sandboxes import lacking
 from openhorizon.selfplay.game import disjoint
 from openhorizon.store import Run
@@ -34,21 +34,11 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
     documents = 0
     with GraphStore(run.dir / "graph.db") as store:
         for name in recipe.domains:
-            pages: list[Document] = []
-            nodes: list[Node] = []
-            edges: list[Edge] = []
-            for item in DOMAINS[name].material(recipe.seed, recipe.size):
-                if isinstance(item, Document):
-                    pages.append(item)
-                elif isinstance(item, Node):
-                    nodes.append(item)
-                else:
-                    edges.append(item)
-            if name == "search" and recipe.corpus:
-                pages = list(read(recipe.corpus))
-            more_nodes, more_edges = to_graph(pages, name)
-            store.add([*more_nodes, *nodes], [*more_edges, *edges])
-            documents += len(pages)
+            items = list(DOMAINS[name].material(recipe.seed, recipe.size))
+            if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
+                items = [*read(recipe.corpus), *(i for i in items if not isinstance(i, Document))]
+            store.add(*material_graph(items, name))
+            documents += sum(isinstance(i, Document) for i in items)
             tick(1)
         counts = store.counts(), store.edge_counts()
     return {"documents": documents, "nodes": sum(counts[0].values()), "edges": sum(counts[1].values())}

@@ -5,13 +5,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from openhorizon.corpus import to_graph
+from openhorizon.corpus import material_graph
 from openhorizon.domains import DOMAINS
 from openhorizon.domains.domain import Domain, Expert, Order, Resources, Size
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import UserError
 from openhorizon.graph.graph import Graph
-from openhorizon.records import Document, Edge, Group, Message, Node, Record, Split, Task
+from openhorizon.records import Group, Message, Record, Split, Task
 from openhorizon.retrieval.index import Index
 from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts, play_groups
@@ -47,18 +47,7 @@ def check_domain(domain: Domain, sandbox: Sandbox, per_cell: int, seed: int = 0)
 
 def graph_of(domain: Domain, seed: int, size: Size) -> Graph:
     """The graph of the domain's own material."""
-    pages: list[Document] = []
-    nodes: list[Node] = []
-    edges: list[Edge] = []
-    for item in domain.material(seed, size):
-        if isinstance(item, Document):
-            pages.append(item)
-        elif isinstance(item, Node):
-            nodes.append(item)
-        else:
-            edges.append(item)
-    more_nodes, more_edges = to_graph(pages, domain.name)
-    return Graph([*more_nodes, *nodes], [*more_edges, *edges])
+    return Graph(*material_graph(domain.material(seed, size), domain.name))
 
 
 def _row(domain: Domain, size: Size, resources: Resources, per_cell: int, seed: int) -> Row:

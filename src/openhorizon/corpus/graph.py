@@ -85,3 +85,21 @@ def _links(page: Document, parts: tuple[Passage, ...], known: set[str]) -> list[
                 source=page.id, target=link.target, kind=EdgeKind.LINKS_TO, label=label, data=data
             )
     return list(links.values())
+
+
+def material_graph(
+    items: Iterable[Document | Node | Edge], domain: str
+) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+    """Nodes and edges of a domain's material: those of its documents (`to_graph`), then those given as such."""
+    documents: list[Document] = []
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    for item in items:
+        if isinstance(item, Document):
+            documents.append(item)
+        elif isinstance(item, Node):
+            nodes.append(item)
+        else:
+            edges.append(item)
+    page_nodes, page_edges = to_graph(documents, domain)
+    return (*page_nodes, *nodes), (*page_edges, *edges)
