@@ -13,11 +13,11 @@ CHUNK = 8192 * 4096  # logits held at once: rows x vocabulary
 def logits_of(
     hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None = None, softcap: float = 0.0
 ) -> Tensor:
-    """Logits [N, V] in float32."""
+    """Logits [N, V] in float32 (float64 for float64 inputs)."""
     logits_NV = torch.nn.functional.linear(
         hidden_ND, weight_VD.to(hidden_ND.dtype), None if bias_V is None else bias_V.to(hidden_ND.dtype)
     )
-    logits_NV = logits_NV.float()
+    logits_NV = logits_NV.to(torch.float64 if logits_NV.dtype == torch.float64 else torch.float32)
     return softcap * torch.tanh(logits_NV / softcap) if softcap else logits_NV
 
 
@@ -43,3 +43,17 @@ def token_logprobs(
         for h, i in zip(hidden_ND.split(rows), ids_N.split(rows))
     ]
     return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+
+def log_normaliser(
+    hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None = None, *, softcap: float = 0.0
+) -> Tensor:
+    """log Σ_v exp(logit_v) [N], in nats; chunked like `token_logprobs`, exact, with gradients."""
+
+    def one(hidden: Tensor) -> Tensor:
+        return torch.logsumexp(logits_of(hidden, weight_VD, bias_V, softcap), -1)
+
+    parts = hidden_ND.split(max(1, CHUNK // weight_VD.shape[0]))
+    if len(parts) == 1 or not torch.is_grad_enabled():
+        return torch.cat([one(h) for h in parts])
+    return torch.cat([checkpoint(one, h, use_reentrant=False) for h in parts])  # type: ignore[misc]

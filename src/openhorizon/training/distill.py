@@ -204,7 +204,7 @@ def align_batch(
         )
     hidden_ND = batch.hidden(student)
     weight_VD, bias_V = head(student)
-    loss, loss_N = salient_kl(
+    loss, loss_N, _ = salient_kl(
         hidden_ND,
         weight_VD,
         ids_NK,
