@@ -19,6 +19,7 @@ from openhorizon.config import (
     to_json,
 )
 from openhorizon.errors import ConfigError, UserError
+from openhorizon.recipes.demo import demo
 from openhorizon.settings import describe, differences, flatten, from_json, override, validate
 
 
@@ -198,3 +199,29 @@ def test_whatever_is_set_is_applied_or_refused_with_a_config_error(path, value):
     ):
         with suppress(ConfigError):
             assert isinstance(override(recipe(), [setting]), Recipe)
+
+
+def test_a_dict_of_plain_values_takes_new_names_and_only_names_that_make_sense():
+    recipe = override(demo(), ["distill.quotas.search=5", "distill.quotas.science=0"])
+    assert recipe.distill.quotas == {"search": 5, "science": 0}
+    assert "distill.quotas.search = 5" in describe(recipe).splitlines()
+    validate(recipe)
+    with pytest.raises(
+        ConfigError, match=r"distill\.quotas\.serch is of a domain that the run does not have"
+    ):
+        validate(override(demo(), ["distill.quotas.serch=5"]))
+    with pytest.raises(ConfigError, match=r"distill\.quotas\.search=x: must be a whole number"):
+        override(demo(), ["distill.quotas.search=x"])
+    with pytest.raises(ConfigError, match=r"set one of them: distill\.quotas\.NAME=3"):
+        override(demo(), ["distill.quotas=3"])
+    with pytest.raises(ConfigError, match="leaves no domain a prompt"):
+        validate(override(demo(), [f"distill.quotas.{name}=0" for name in demo().domains]))
+
+
+def test_settings_of_distillation_that_contradict_each_other_are_refused():
+    for settings, said in (
+        (["distill.objective=full", "distill.mass_term=bernoulli"], "of objective salient"),
+        (["distill.objective=sampled_token", "distill.direction=forward"], "reverse KL alone"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            validate(override(demo(), settings))

@@ -16,18 +16,13 @@ from towns import TOWNS, graph_of, resources_of
 from openhorizon.chat.chat import Chat
 from openhorizon.config import DistillPlan, Optim
 from openhorizon.domains.domain import Domain
-from openhorizon.errors import ConfigError, ModelError
+from openhorizon.errors import ConfigError, EngineError, ModelError
 from openhorizon.records import Limits, Sample, Split, Task
-from openhorizon.training.distill import (
-    Teachers,
-    align,
-    check_routing,
-    distill,
-    limited,
-    prompts,
-    step_weights,
-)
+from openhorizon.training.aligning import align, scored, step_weights
+from openhorizon.training.coverage import CoverageAlarm, Probe
+from openhorizon.training.distill import distill, limited, prompts
 from openhorizon.training.model import load_model
+from openhorizon.training.scoring import Teachers, check_routing, score_local, self_test
 from openhorizon.training.sft import Watch
 
 VILLAGES = replace(TOWNS, name="villages")
@@ -97,13 +92,27 @@ def test_at_most_as_many_teachers_as_asked_are_resident(tmp_path: Path, resident
     assert len(opened) == loads
 
 
+def aligned(
+    student: nn.Module,
+    teachers: Teachers,
+    samples: list[Sample],
+    plan: DistillPlan = PLAN,
+    share: float = 1.0,
+) -> dict[str, tuple[float, float]]:
+    """One step over the samples, gradients accumulated."""
+    signals = [s for s in scored(teachers, samples, plan.k) if s is not None]
+    weights, _ = step_weights(samples, plan, Watch())
+    probe = Probe.of(samples, ["finished"] * len(samples), share, "0")
+    return align(student, teachers, samples, signals, weights, plan, probe)
+
+
 def test_each_sample_is_scored_by_its_own_domains_teacher_alone(tmp_path: Path):
     student = tiny.model(0)
     teachers = Teachers(load, folders(tmp_path, towns=0, villages=2))
     samples = [
         tiny.sample(14, seed=n, domain=d) for n, d in enumerate(("villages", "towns", "villages", "towns"))
     ]
-    values = align(student, teachers, samples, step_weights(samples, PLAN, Watch()), PLAN, measure=True)
+    values = aligned(student, teachers, samples)
     assert values["sva/towns"][0] == pytest.approx(0, abs=1e-5)
     assert values["sva/villages"][0] / values["sva/villages"][1] > 0.05
     assert values["sva/towns"][1] == values["sva/villages"][1] == 14
@@ -111,7 +120,7 @@ def test_each_sample_is_scored_by_its_own_domains_teacher_alone(tmp_path: Path):
         total, count = values[f"coverage/{name}"]
         assert 0 < total / count <= 1
     with pytest.raises(ModelError, match="no teacher for domain stars"):
-        align(student, teachers, [tiny.sample(8, seed=0, domain="stars")], [1.0], PLAN, measure=False)
+        scored(teachers, [tiny.sample(8, seed=0, domain="stars")], PLAN.k)
 
 
 def test_the_loss_of_a_step_is_the_mean_over_tokens_then_samples_then_domains(tmp_path: Path):
@@ -120,9 +129,7 @@ def test_the_loss_of_a_step_is_the_mean_over_tokens_then_samples_then_domains(tm
     samples = [tiny.sample(n, seed=n, domain=d) for n, d in ((9, "towns"), (20, "towns"), (13, "villages"))]
 
     def loss_of(chosen: list[Sample]) -> float:
-        return align(student, teachers, chosen, step_weights(chosen, PLAN, Watch()), PLAN, measure=False)[
-            "loss"
-        ][0]
+        return aligned(student, teachers, chosen)["loss"][0]
 
     a, b, c = (loss_of([s]) for s in samples)
     assert loss_of(samples) == pytest.approx((a + b) / 4 + c / 2, rel=1e-4)
@@ -253,7 +260,177 @@ def test_the_weights_count_the_samples_of_every_process():
         def gather(self, value: object) -> list[object]:
             return [[("villages", 4)], value]
 
-    weights = step_weights(samples, PLAN, Watch(ranks=Two()))  # type: ignore[arg-type]
+    weights, tokens = step_weights(samples, PLAN, Watch(ranks=Two()))  # type: ignore[arg-type]
+    assert tokens == 19
     assert weights == pytest.approx([1 / (2 * 2 * 5), 1 / (2 * 2 * 5), 1 / (2 * 2 * 5)])
-    by_token = step_weights(samples, msgspec.structs.replace(PLAN, balance="token"), Watch(ranks=Two()))  # type: ignore[arg-type]
-    assert by_token == pytest.approx([1 / (2 * 10), 1 / (2 * 10), 1 / (2 * 9)])
+    for balance, wanted in {
+        "domain_token": [1 / (2 * 10), 1 / (2 * 10), 1 / (2 * 9)],
+        "token": [1 / 19] * 3,
+        "sample": [1 / (4 * 5)] * 3,
+    }.items():
+        plan = msgspec.structs.replace(PLAN, balance=balance)
+        found, _ = step_weights(samples, plan, Watch(ranks=Two()))  # type: ignore[arg-type]
+        assert found == pytest.approx(wanted)
+
+
+def test_a_domain_may_have_a_quota_of_its_own():
+    tasks = {d: made(d, 20) for d in ("a", "b", "c")}
+    plan = DistillPlan(prompts_per_domain=4, quotas={"b": 7, "c": 0})
+    assert [t.domain for t in prompts(tasks, plan, 0, 0)] == ["a"] * 4 + ["b"] * 7
+
+
+@pytest.mark.parametrize("objective", ["salient", "sampled_token", "full"])
+@pytest.mark.parametrize("mass_term", ["none", "bernoulli"])
+def test_every_objective_brings_the_student_closer(tmp_path: Path, objective: str, mass_term: str):
+    student = tiny.model(0, init_std=0.1)
+    teachers = Teachers(load, {n: tiny.save(tiny.model(5, init_std=0.1), tmp_path / n) for n in DOMAINS})
+    plan = msgspec.structs.replace(PLAN, objective=objective, mass_term=mass_term, k=200)
+    samples = [tiny.sample(30, seed=n, domain=d) for n, d in enumerate(("towns", "villages") * 3)]
+    optimiser = torch.optim.Adam(student.parameters(), 1e-2)
+    wide = msgspec.structs.replace(PLAN, objective="full")  # what all of them are judged by
+
+    def distance() -> float:
+        loss = aligned(student, teachers, samples, wide)["loss"][0]
+        optimiser.zero_grad()
+        return loss
+
+    before = distance()
+    for _ in range(12):
+        aligned(student, teachers, samples, plan)
+        optimiser.step()
+        optimiser.zero_grad()
+    if (
+        objective == "sampled_token"
+    ):  # random tokens, not the student's own: its estimate means nothing here, it only runs
+        assert distance() != before
+    else:
+        assert distance() < 0.8 * before
+
+
+def test_the_whole_vocabulary_as_support_is_the_full_objective(tmp_path: Path):
+    student = tiny.model(0)
+    teachers = Teachers(load, folders(tmp_path, towns=1, villages=2))
+    samples = [tiny.sample(14, seed=n, domain=d) for n, d in enumerate(("towns", "villages"))]
+    found = []
+    for change in ({"objective": "full"}, {"k": 10_000}):
+        student.zero_grad()
+        loss = aligned(student, teachers, samples, msgspec.structs.replace(PLAN, **change))["loss"][0]
+        found.append((loss, [p.grad.clone() for p in student.parameters() if p.grad is not None]))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
+
+
+def test_the_self_test_passes_for_a_model_and_fails_where_its_logits_are_not_its_heads():
+    self_test(tiny.model(0), 8)
+
+    class Scaled(nn.Module):
+        """A model that scales its logits after the head, as some do."""
+
+        def __init__(self, inner: nn.Module):
+            super().__init__()
+            self.inner, self.config = inner, inner.config
+
+        def get_decoder(self) -> nn.Module:
+            return self.inner.get_decoder()  # type: ignore[operator]
+
+        def get_output_embeddings(self) -> nn.Module:
+            return self.inner.get_output_embeddings()  # type: ignore[operator]
+
+        def forward(self, **given: object) -> object:
+            out = self.inner(**given)
+            out.logits = out.logits * 0.5
+            return out
+
+    with pytest.raises(ModelError, match="self-test"):
+        self_test(Scaled(tiny.model(0, init_std=0.5)), 8)
+
+
+def test_the_coverage_of_a_random_share_is_unbiased_and_broken_down(tmp_path: Path):
+    student = tiny.model(0)
+    teachers = Teachers(load, folders(tmp_path, towns=1, villages=2))
+    samples = [tiny.sample(60, seed=n, domain=d) for n, d in enumerate(("villages", "towns") * 3)]
+    signals = [s for s in scored(teachers, samples, PLAN.k) if s is not None]
+    statuses = ["finished", "truncated"] * 3
+
+    def measured(share: float, seed: str) -> dict[str, tuple[float, float]]:
+        probe = Probe.of(samples, statuses, share, seed)
+        return align(student, teachers, samples, signals, [0.0] * 6, PLAN, probe)
+
+    whole = measured(1.0, "0")
+    exact = whole["coverage/towns"][0] / whole["coverage/towns"][1]
+    assert whole["coverage/towns"][1] == 90
+    assert sum(whole[f"coverage_by_position/{n}"][1] for n in range(10)) == 180
+    assert whole["coverage_by_status/truncated"] == whole["coverage/towns"]
+    assert {"teacher_mass/towns", "top1/towns", "overlap/villages", "sva/towns"} <= set(whole)
+    means = []
+    for n in range(60):
+        part = measured(0.1, str(n))["coverage/towns"]
+        assert part[1] == 9
+        means.append(part[0] / 9)
+    mean = sum(means) / 60
+    spread = (sum((m - mean) ** 2 for m in means) / 59 / 60) ** 0.5
+    assert abs(mean - exact) < 4 * spread
+    assert spread > 0
+
+
+def test_the_proxy_from_the_rollouts_log_probabilities_is_the_coverage(tmp_path: Path):
+    student = tiny.model(0)
+    teachers = Teachers(load, folders(tmp_path, towns=1))
+    bare = tiny.sample(40, seed=3)
+    (own,) = score_local(
+        student, [bare], 1, "student"
+    )  # what a rollout records: the log-probability of each token
+    written = iter(own.sampled_N.tolist())
+    logprobs = tuple(next(written) if m else 0.0 for m in bare.loss_mask)
+    values = aligned(student, teachers, [msgspec.structs.replace(bare, logprobs=logprobs)])
+    exact, proxy = (values[f"{name}/towns"] for name in ("coverage", "coverage_proxy"))
+    assert exact[1] == proxy[1] == 20
+    assert proxy[0] == pytest.approx(exact[0], rel=1e-4)
+    assert "coverage_proxy/towns" not in aligned(student, teachers, [bare])
+
+
+def test_the_alarm_rings_once_when_coverage_falls_while_the_loss_falls():
+    def heard(pairs: list[tuple[float, float]]) -> list[int]:
+        alarm = CoverageAlarm()
+        return [n for n, (rho, loss) in enumerate(pairs) if alarm.hear("towns", rho, loss)]
+
+    falling = [(0.9 - 0.01 * n, 1.0 - 0.02 * n) for n in range(40)]
+    assert len(heard(falling)) == 1
+    assert heard([(0.9 - 0.01 * n, 1.0 + 0.02 * n) for n in range(40)]) == []  # both get worse: no riddle
+    assert heard([(0.5 + 0.01 * n, 1.0 - 0.02 * n) for n in range(40)]) == []
+    assert heard([(0.9 - 0.02 * (n % 2), 1.0 - 0.02 * n) for n in range(40)]) == []  # noise
+    # it recovers and falls again: a second alarm
+    assert len(heard([*falling, *[(1.0, 0.2)] * 60, *[(0.6, 0.1)] * 60])) == 2
+
+
+def test_a_budget_of_the_students_tokens_ends_the_run_and_its_schedule(tmp_path: Path):
+    plan = msgspec.structs.replace(PLAN, steps=50, student_tokens=150)
+    paths = folders(tmp_path, towns=1, villages=2)
+    logged: list[dict[str, float]] = []
+    steps = distill(
+        tiny.model(0), Teachers(load, paths), tiny.chat(), pools(), DOMAINS, resources_of(graph_of()), plan,
+        size="mini", seed=0, watch=Watch(log=lambda step, values: logged.append(values)),
+    )  # fmt: skip
+    assert steps == len(logged) < 50
+    assert logged[-1]["tokens"] >= 150 > logged[-2]["tokens"]
+
+
+def test_attempts_that_no_teacher_could_score_are_left_out_and_counted(tmp_path: Path):
+    class Flaky(Teachers):
+        def score(self, domain: str, samples: list[Sample], k: int) -> list:  # type: ignore[override]
+            found = super().score(domain, samples, k)
+            return [None if n == 0 or domain == "villages" else s for n, s in enumerate(found)]
+
+    paths = folders(tmp_path, towns=1, villages=2)
+    (values, *_) = run(tiny.model(0), Flaky(load, paths), PLAN)
+    assert values["aborted"] == 4  # one of three in towns, all three in villages
+    assert "sva/villages" not in values
+    assert values["success/towns"] in (0.0, 0.5, 1.0)
+
+    class Dead(Teachers):
+        def score(self, domain: str, samples: list[Sample], k: int) -> list:  # type: ignore[override]
+            return [None for _ in samples]
+
+    with pytest.raises(EngineError, match="not one attempt could be played and scored"):
+        run(tiny.model(0), Dead(load, paths), PLAN)

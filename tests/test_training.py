@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from openhorizon.config import GrpoPlan, Optim, SftPlan
 from openhorizon.errors import ConfigError, ModelError
 from openhorizon.losses.cross_entropy import cross_entropy
+from openhorizon.losses.salient_kl import salient_kl
 from openhorizon.records import Sample
 from openhorizon.training import grpo as grpo_loop
 from openhorizon.training.batches import batches
 from openhorizon.training.checkpoint import finished_steps, load_checkpoint, save_checkpoint
-from openhorizon.training.model import head, load_model
+from openhorizon.training.model import head, load_model, merge
 from openhorizon.training.muon import orthogonal
 from openhorizon.training.optimiser import Optimiser
 from openhorizon.training.prewired import prewire
@@ -365,3 +366,41 @@ def test_what_no_token_reached_is_left_alone_and_does_not_stop_the_step():
     optimiser.step(0)
     assert torch.equal(model["idle"].weight, before["idle.weight"])
     assert not torch.equal(model["chosen"].weight, before["chosen.weight"])
+
+
+def test_merging_moves_the_weights_towards_the_mean_of_the_others():
+    own, others = tiny.model(0), [tiny.model(1), tiny.model(2)]
+    before = {n: p.detach().clone() for n, p in own.named_parameters()}
+    theirs = [dict(m.named_parameters()) for m in others]
+    merge(own, iter(others), 1.0)
+    for name, p in own.named_parameters():
+        torch.testing.assert_close(p, (theirs[0][name] + theirs[1][name]) / 2)
+    merge(own, [], 1.0)  # nobody to move to
+    own = tiny.model(0)
+    merge(own, others, 0.5)
+    for name, p in own.named_parameters():
+        torch.testing.assert_close(
+            p, before[name] + 0.25 * (theirs[0][name] + theirs[1][name] - 2 * before[name])
+        )
+    with pytest.raises(ModelError, match="cannot be merged"):
+        merge(own, [tiny.model(0, width=48)], 1.0)
+
+
+def test_a_lora_adapter_on_the_head_is_seen_and_learns():
+    peft = pytest.importorskip("peft", reason="peft is not installed: pip install peft")
+    model = tiny.model(0, init_std=0.1)
+    plain, _ = head(model)
+    plain = plain.detach().clone()
+    adapted = peft.get_peft_model(
+        model, peft.LoraConfig(r=2, target_modules=["lm_head"], init_lora_weights=False)
+    )
+    weight, _ = head(adapted)
+    assert (weight - plain).abs().max() > 1e-4
+    hidden = torch.randn(5, weight.shape[1])
+    layer = adapted.get_output_embeddings()
+    torch.testing.assert_close(hidden @ weight.T, layer(hidden))
+    targets = torch.arange(20).view(5, 4)
+    salient_kl(hidden, weight, targets, torch.zeros(5, 4), torch.ones(5)).loss.backward()
+    learning = {n for n, p in adapted.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert learning
+    assert all("lora_" in n for n in learning)

@@ -146,24 +146,36 @@ class DistillPlan(Plan, kw_only=True):
     """Domain-routed multi-teacher on-policy distillation with salient vocabulary alignment."""
 
     steps: Count = 100  # 0: no distillation, no student
+    student_tokens: Count = (
+        0  # stop, and end the schedule, after so many tokens that the student wrote; 0: by steps
+    )
     prompts_per_domain: Positive = 12  # unique tasks of each domain in a step
+    quotas: dict[str, Count] = msgspec.field(default_factory=dict)  # prompts in a step of domains that differ
     group: Positive = 1  # attempts per task
+    merge: Amount = 0.0  # start at SFT + merge x mean(teacher - SFT), the weights; 0: at SFT, the paper's
+    objective: Literal["salient", "sampled_token", "full"] = (
+        "salient"  # on the teacher's top-k; on the one sampled token; on the whole vocabulary
+    )
     k: Positive = 16  # salient vocabulary: the teacher's top-k at each position
-    temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0  # of the student's attempts
     direction: Literal["reverse", "forward", "jensen_shannon"] = (
         "reverse"  # of the KL; reverse: student || teacher
     )
+    mass_term: Literal["none", "bernoulli", "generalised"] = (
+        "none"  # what the student puts outside the top-k: unseen, the paper's; one more token; an unnormalised measure
+    )
+    temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0  # of the student's attempts
     optim: Optim = Optim(lr=1e-6, schedule="constant")
     turns: Count = 0  # T_max, assistant turns; 0: the domain's own limit
     response_tokens: Count = 0  # per turn; 0: the domain's own limit
     context_tokens: Count = 0  # per attempt; 0: the domain's own limit
-    balance: Literal["domain", "token"] = (
-        "domain"  # weights: mean per domain, then over domains; or every token alike
+    balance: Literal["domain", "domain_token", "token", "sample"] = (
+        "domain"  # mean over tokens, samples, domains: the paper's; over a domain's tokens, domains; over all tokens; samples
     )
     resident_teachers: Positive = (
         1  # teachers in memory at once; the others are loaded when their domain is scored
     )
-    coverage_every: Count = 1  # steps between measurements of ρ; 0: never
+    coverage_share: Share = 0.1  # of each step's positions, at random, whose coverage is measured exactly
+    coverage_every: Count = 10  # steps between measurements at every position; 0: never
     checkpoint_every: Count = 25  # steps; 0: only at the end
 
 
@@ -233,6 +245,15 @@ def _teacher_problems(recipe: Recipe) -> list[str]:
                 f"domain {name} has no teacher, and distillation scores each prompt by its own domain's teacher; "
                 f"add teachers.{name}, drop the domain, or set distill.steps=0"
             )
+    for name in recipe.distill.quotas:
+        if name not in recipe.domains:
+            found.append(
+                f"distill.quotas.{name} is of a domain that the run does not have ({', '.join(recipe.domains)})"
+            )
+    if recipe.distill.steps and not any(
+        recipe.distill.quotas.get(n, recipe.distill.prompts_per_domain) for n in recipe.domains
+    ):
+        found.append("distill.quotas leaves no domain a prompt")
     for name, teacher in recipe.teachers.items():
         if name not in recipe.domains:
             found.append(
@@ -246,6 +267,14 @@ def _teacher_problems(recipe: Recipe) -> list[str]:
 
 def _model_problems(recipe: Recipe) -> list[str]:
     model, distill, found = recipe.model, recipe.distill, []
+    if distill.mass_term != "none" and distill.objective != "salient":
+        found.append(
+            f"distill.mass_term={distill.mass_term} is of objective salient, not of {distill.objective}"
+        )
+    if distill.direction != "reverse" and distill.objective == "sampled_token":
+        found.append(
+            f"distill.direction={distill.direction}: the sampled token estimates the reverse KL alone"
+        )
     if model.base:  # the folder's own config.json holds; nothing to compare with before it is opened
         return found
     if model.width % model.heads:

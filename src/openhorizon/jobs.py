@@ -2,6 +2,7 @@
 result there, whole. `pipeline.py` says in which order."""
 
 import random
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -172,7 +173,11 @@ def watch_for(run: Run, stage: str, rank: int = 0, world: int = 1) -> "Watch":
         if rank == 0:
             metrics.log(stage, step, **values)
 
-    return Watch(log, tick if rank == 0 else lambda n: None, checkpoint, ranks)
+    def say(text: str) -> None:
+        if rank == 0:
+            print(f"{stage}: {text}", file=sys.stderr, flush=True)
+
+    return Watch(log, tick if rank == 0 else lambda n: None, say, checkpoint, ranks)
 
 
 def train_sft(rank: int, world: int, run_dir: str) -> tuple[int, int]:
@@ -258,8 +263,9 @@ def train_teacher(run_dir: str, name: str) -> int:
 
 def train_student(rank: int, world: int, run_dir: str) -> int:
     """Distillation of all teachers into one student, in all workers at once; the first one saves the model."""
-    from openhorizon.training.distill import Teachers, check_routing, distill
-    from openhorizon.training.model import load_model, save_model
+    from openhorizon.training.distill import distill
+    from openhorizon.training.model import load_model, merge, save_model
+    from openhorizon.training.scoring import Teachers, check_routing
 
     at = scene(run_dir)
     run, recipe = at.run, at.recipe
@@ -273,6 +279,8 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
         lambda f: chat_of(run, f).tokenizer.get_vocab(),
     )
     student = load_model(folder, recipe.model)
+    if recipe.distill.merge:
+        merge(student, (load_model(f, recipe.model) for f in folders.values()), recipe.distill.merge)
     teachers = Teachers(lambda f: load_model(f, recipe.model), folders, recipe.distill.resident_teachers)
     watch = watch_for(run, "student", rank, world)
     tasks = {name: tasks_of(run, name, Split.TRAIN) for name in recipe.domains}

@@ -122,6 +122,11 @@ def _inside(node: Any) -> dict[str, Any] | None:
     return None
 
 
+def _plain(kind: Any) -> bool:
+    """Whether values of the type are single ones: a dict of them takes new names."""
+    return not isinstance(inspect.type_info(kind), inspect.StructType)
+
+
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
@@ -132,17 +137,16 @@ def _changed(node: Any, kind: Any, parts: list[str], text: str, path: str) -> An
     inner = _inside(node)
     if not parts:
         if inner is not None:
-            raise ConfigError(
-                f"{path} holds several values; set one of them: {_some(f'{path}.{n}' for n in inner)}"
-            )
+            names = [f"{path}.{n}" for n in inner] or [f"{path}.NAME={text}"]
+            raise ConfigError(f"{path} holds several values; set one of them: {_some(names)}")
         return _parsed(text, kind, path)
     head, rest = parts[0], parts[1:]
     if inner is None:
         above = ".".join(path.split(".")[: -len(parts)])
         raise ConfigError(f"{path}: there is nothing below {above}, which is one value ({_text(node)})")
-    if head not in inner:
+    if head not in inner and not (isinstance(node, dict) and not rest and _plain(get_args(kind)[1])):
         raise ConfigError(f"{path}: there is no {head!r} here{_nearest(head, inner)}")
-    part = _changed(inner[head], _kind(node, kind, head), rest, text, path)
+    part = _changed(inner.get(head), _kind(node, kind, head), rest, text, path)
     if isinstance(node, msgspec.Struct):
         return structs.replace(node, **{head: part})
     if isinstance(node, dict):

@@ -1,4 +1,7 @@
-"""What training reads: token rows with masks and weights. L tokens of a sample, K salient vocabulary."""
+"""What training reads: token rows with masks and weights, and what teachers say about them.
+
+L tokens of a sample, N of them with loss, K salient vocabulary.
+"""
 
 from openhorizon.records.base import Record
 
@@ -15,8 +18,15 @@ class Sample(Record, kw_only=True):
 
 
 class TeacherSignal(Record, kw_only=True):
-    """The routed teacher's top-k at every position that predicts a trainable token."""
+    """What one teacher says about one sample: its top-k at each of the N positions that carry loss, in the row's order.
 
-    salient_ids: tuple[tuple[int, ...], ...]  # [L, K]; rows of masked positions are ()
-    salient_logprobs: tuple[tuple[float, ...], ...]  # [L, K], nats, over the whole vocabulary
-    teacher: str  # name and revision
+    Packed, 6·K + 2 bytes a position: `training/signals.py` packs and unpacks it.
+    """
+
+    salient_ids: bytes  # [N, K] int32, little endian, row by row; −1 where unused
+    salient_logprobs: (
+        bytes  # [N, K] float16, little endian, nats over the teacher's whole vocabulary; −inf where unused
+    )
+    sampled_logprobs: bytes  # [N] float16, little endian, nats: log p_T of the token that stands there
+    k: int  # K: entries of a row
+    teacher: str  # revision

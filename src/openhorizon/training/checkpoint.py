@@ -17,6 +17,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser, step: in
         "steps": optimiser.steps,
         "model": model.state_dict(),
         "optimiser": optimiser.state(),
+        "tokens": optimiser.tokens,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
@@ -36,6 +37,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: Optimiser) -> int:
             raise ValueError(f"it was made for {state['steps']} steps, this run takes {optimiser.steps}")
         model.load_state_dict(state["model"])
         optimiser.load(state["optimiser"])
+        optimiser.tokens = int(state["tokens"])
         return int(state["step"])
     except Exception as error:  # whatever torch says of a damaged file, the mend is the same
         first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,6 +1,6 @@
 """Models: tiny ones made from nothing, any Hugging Face causal LM loaded, both saved as ordinary folders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,29 @@ def load_model(folder: str | Path, plan: ModelPlan | None = None) -> nn.Module:
     return model.to(automatic if plan.device == "auto" else plan.device)  # pyright: ignore[reportArgumentType]
 
 
+def merge(model: nn.Module, others: Iterable[nn.Module], amount: float) -> None:
+    """Move the weights, in place, by `amount` times the mean of the others' differences from them.
+
+    1 makes it the others' average (Wortsman et al. 2022), other amounts are task arithmetic (Ilharco et al. 2023).
+    `others` may be loaded one at a time. ModelError: a weight of another shape or name.
+    """
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    total = {name: torch.zeros_like(p) for name, p in before.items()}
+    count = 0
+    for other in others:
+        theirs = dict(other.named_parameters())
+        for name, own in before.items():
+            if name not in theirs or theirs[name].shape != own.shape:
+                raise ModelError(
+                    f"{name} is not the same in both models, so their weights cannot be merged; set distill.merge=0"
+                )
+            total[name] += theirs[name].detach().to(own) - own
+        count += 1
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(before[name] + total[name] * (amount / max(1, count)))
+
+
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
     """Write the model as a Hugging Face folder, whole or not at all."""
     from transformers.utils import logging
@@ -91,9 +114,12 @@ def decoder(model: nn.Module) -> nn.Module:
 
 
 def head(model: nn.Module) -> tuple[Tensor, Tensor | None]:
-    """Weight [V, D] and bias [V] of the output layer."""
-    layer = model.get_output_embeddings()  # type: ignore[operator]
-    return layer.weight, getattr(layer, "bias", None)
+    """Weight [V, D] and bias [V] of the output layer; with a LoRA adapter on it, the adapted weight, with its gradients."""
+    layer: Any = model.get_output_embeddings()  # type: ignore[operator]
+    weight, bias = layer.weight, getattr(layer, "bias", None)
+    if hasattr(layer, "get_delta_weight") and not (layer.merged or layer.disable_adapters):  # peft's
+        weight = weight + sum(layer.get_delta_weight(a) for a in layer.active_adapters if a in layer.lora_A)
+    return weight, bias
 
 
 def softcap(model: nn.Module) -> float:

@@ -35,8 +35,9 @@ class Optimiser:
         if inner:
             self.parts.append(Muon(inner, plan.muon_lr, weight_decay=plan.weight_decay, ranks=ranks))
         self._peaks = [plan.lr, plan.muon_lr]
+        self.tokens = 0  # learnt from so far, where a schedule counts them; a checkpoint keeps it
 
-    def fraction(self, step: int) -> float:
+    def fraction(self, step: float) -> float:
         """The share of the peak rate at step 0, 1, …"""
         warm = max(1, round(self.plan.warmup_ratio * self.steps))
         if step < warm and self.plan.warmup_ratio:
@@ -49,11 +50,11 @@ class Optimiser:
             "wsd": min(1.0, (1.0 - done) / DECAY),
         }[self.plan.schedule]
 
-    def rate(self, step: int) -> float:
+    def rate(self, step: float) -> float:
         """AdamW's learning rate at step 0, 1, …"""
         return self.plan.lr * self.fraction(step)
 
-    def step(self, step: int) -> float:
+    def step(self, step: float) -> float:
         """Apply the accumulated gradient and clear it; returns its norm before clipping."""
         for parameter in self.parameters:
             if (

@@ -28,6 +28,7 @@ class Watch:
 
     log: Log = lambda step, values: None
     tick: Callable[[int], None] = lambda n: None  # n more steps are done
+    say: Callable[[str], None] = lambda text: None  # something to know while it runs
     checkpoint: Path | None = None
     ranks: Ranks = Ranks()
 
