@@ -30,6 +30,7 @@ ORDER = (
     "recipes",
     "jobs",
     "pipeline",
+    "studies",
     "doctor samples own_tasks selfcheck",
     "terminal",
     "cli",

@@ -21,6 +21,8 @@ from openhorizon.store import Run
 from openhorizon.workers import tick
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from openhorizon.chat.chat import Chat
     from openhorizon.training.sft import Watch
 
@@ -303,47 +305,46 @@ def model_folder(run: Run, model: str) -> str:
 
 def evaluate(run_dir: str, model: str, name: str) -> float:
     """One model on one domain's held-out tasks; returns the success rate."""
+    from openhorizon.training.model import load_model
+
+    at = scene(run_dir)
+    stage = at.run.stage("evaluation")
+    file = f"{model.replace('/', '-')}.{name}.jsonl"
+    if not stage.has(file):
+        folder = model_folder(at.run, model)
+        pairs = held_out(at, load_model(folder, at.recipe.model), chat_of(at.run, folder), model, name)
+        stage.write_jsonl(f"samples/{file}", _kept(pairs, at.recipe.evaluation.samples))
+        stage.write_jsonl(file, [score_of(p) for p in pairs])
+    scores = stage.read_jsonl(file, Score)
+    return sum(s.passed for s in scores) / max(1, len(scores))
+
+
+def held_out(
+    at: Scene, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
+) -> list[Pair]:
+    """The model's attempts at the domain's held-out tasks, `count` of them (0: as many as the recipe evaluates)."""
     import asyncio
 
     from openhorizon.engines.local import LocalEngine
     from openhorizon.rollout.attempt import Play
     from openhorizon.rollout.batch import play_groups
-    from openhorizon.training.model import load_model
 
-    at = scene(run_dir)
     plan = at.recipe.evaluation
-    stage = at.run.stage("evaluation")
-    file = f"{model.replace('/', '-')}.{name}.jsonl"
-    if not stage.has(file):
-        chat = chat_of(at.run, model_folder(at.run, model))
-        engine = LocalEngine(
-            load_model(model_folder(at.run, model), at.recipe.model).eval(),
-            chat,
-            policy=model,
-            slots=plan.concurrency,
+    engine = LocalEngine(model.eval(), chat, policy=policy, slots=plan.concurrency)
+    sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
+    tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
+    groups = asyncio.run(
+        play_groups(
+            [(t, DOMAINS[name]) for t in tasks], Play(engine, at.resources, at.recipe.size, sampling, chat),
+            seed=plan.seed, concurrency=plan.concurrency, done=tick,
         )
-        sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
-        play = Play(engine, at.resources, at.recipe.size, sampling, chat)
-        tasks = tasks_of(at.run, name, Split.HELDOUT)[: plan.tasks]
-        groups = asyncio.run(
-            play_groups(
-                [(t, DOMAINS[name]) for t in tasks],
-                play,
-                seed=plan.seed,
-                concurrency=plan.concurrency,
-                done=tick,
-            )
+    )  # fmt: skip
+    lost = [t.id for g in groups for t in g.aborted]
+    if lost:  # never scored 0, never silently left out
+        raise InfrastructureError(
+            f"{len(lost)} attempts of {policy} kept breaking ({lost[0]} first); run again to retry them"
         )
-        lost = [t.id for g in groups for t in g.aborted]
-        if lost:  # never scored 0, never silently left out
-            raise InfrastructureError(
-                f"{len(lost)} attempts of {model} kept breaking ({lost[0]} first); run again to retry them"
-            )
-        pairs = [Pair(task=g.task, judged=j, model=model) for g in groups for j in g.judged]
-        stage.write_jsonl(f"samples/{file}", _kept(pairs, plan.samples))
-        stage.write_jsonl(file, [score_of(p) for p in pairs])
-    scores = stage.read_jsonl(file, Score)
-    return sum(s.passed for s in scores) / max(1, len(scores))
+    return [Pair(task=g.task, judged=j, model=policy) for g in groups for j in g.judged]
 
 
 def score_of(pair: Pair) -> Score:

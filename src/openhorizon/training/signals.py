@@ -15,15 +15,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from openhorizon.errors import ConfigError, EngineError, ModelError
 from openhorizon.files import write_whole
-from openhorizon.losses.logprobs import token_logprobs
-from openhorizon.losses.support import salient_vocabulary
 from openhorizon.records import Record, Sample, TeacherSignal
-from openhorizon.training.batches import batches
-from openhorizon.training.model import head, softcap
 from openhorizon.training.weights import trainable
 
 KEY = (
@@ -187,31 +183,9 @@ def check(signal: Signal, sample: Sample, k: int, vocabulary: int | None = None)
         )
 
 
-@torch.no_grad()
-def score(
-    model: nn.Module, samples: Sequence[Sample], k: int, *, teacher: str, max_tokens: int = 8192
-) -> list[Signal]:
-    """What a model that is here says about each sample, on the model's device; `teacher` is its revision."""
-    device = next(model.parameters()).device
-    weight_VD, bias_V = head(model)
-    width = min(k, len(weight_VD))
-    found = [nothing(width, teacher, device)] * len(samples)
-    wanted = [i for i, s in enumerate(samples) if trainable(s)]
-    own = [samples[i] for i in wanted]
-    for batch in batches(own, [0.0] * len(own), max_tokens=max_tokens, device=device):
-        hidden_ND = batch.hidden(model)
-        ids_NK, logprobs_NK = salient_vocabulary(hidden_ND, weight_VD, k, bias_V, softcap=softcap(model))
-        sampled_N, _ = token_logprobs(hidden_ND, weight_VD, batch.targets_N, bias_V, softcap=softcap(model))
-        for row, i in enumerate(batch.samples):
-            at = batch.row_N == row
-            found[wanted[i]] = Signal(ids_NK[at], logprobs_NK[at].float(), sampled_N[at].float(), teacher)
-    return found
-
-
-def nothing(width: int, teacher: str, device: str | torch.device = "cpu") -> Signal:
+def nothing(width: int, teacher: str) -> Signal:
     """The signal about a sample without positions to speak about."""
-    ids_NK = torch.zeros(0, width, dtype=torch.long, device=device)
-    return Signal(ids_NK, torch.zeros(0, width, device=device), torch.zeros(0, device=device), teacher)
+    return Signal(torch.zeros(0, width, dtype=torch.long), torch.zeros(0, width), torch.zeros(0), teacher)
 
 
 def _refuse_numbers(logprobs_NK: Tensor, sampled_N: Tensor, teacher: str) -> None:

@@ -1,0 +1,127 @@
+"""Commands that take a run up to a stage, and those that print a recipe or a graph."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openhorizon.cli.options import RUNS, RunName, Runs, Settings
+from openhorizon.cli.runs import (
+    advance_run,
+    described,
+    found,
+    ready_for_paper,
+    recipe_named,
+    show_result,
+    up_to,
+)
+from openhorizon.errors import UserError
+
+
+def run(
+    ctx: typer.Context,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="smoke, demo or paper.")],
+    settings: Settings = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the run; the recipe's name unless given.")
+    ] = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Run a whole recipe, or go on with it: finished stages are skipped."""
+    chosen = recipe_named(recipe, settings)
+    if recipe == "paper":
+        ready_for_paper(chosen, settings)
+    show_result(advance_run(ctx, runs, name or chosen.name, chosen, "report"))
+
+
+def show_recipe(name: Annotated[str, typer.Argument(metavar="RECIPE")], settings: Settings = None) -> None:
+    """Print every value of a recipe, with its source where it has one; each line can be given to --set."""
+    typer.echo(described(name, recipe_named(name, settings), settings))
+
+
+def graph(
+    ctx: typer.Context,
+    run: RunName,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="ID", help="Tell the story of one task.")
+    ] = None,
+    settings: Settings = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Build a run's knowledge-action graph if it is not there yet; print what it holds."""
+    from openhorizon.graph.store import GraphStore
+    from openhorizon.graph.summary import render, summarise, task_story
+    from openhorizon.store import Run
+    from openhorizon.terminal import console, say
+
+    folder = found(run, runs)
+    if folder is None or settings or not Run.load(folder).stage("graph").done:
+        folder = up_to(ctx, "graph", run, settings, runs)
+    out = console()
+    with GraphStore(folder / "graph.db") as store:
+        if task is None:
+            out.print(render(summarise(store)))
+        else:
+            for line in task_story(store, task):
+                say(out, line)
+
+
+def propose(
+    ctx: typer.Context,
+    run: Annotated[
+        str, typer.Argument(metavar="RUN|search", help="A run as elsewhere; or search, with --corpus.")
+    ],
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            "--corpus", help="Your documents: a folder of pages, a .jsonl file or a MediaWiki dump."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="Tasks, with --corpus.")] = 200,
+    out: Annotated[Path, typer.Option("--out", help="The file to write, with --corpus.")] = Path(
+        "tasks.jsonl"
+    ),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="With --corpus.")] = 0,
+    settings: Settings = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Propose, solve and accept a run's tasks; or, with --corpus, multi-hop search tasks from your own documents."""
+    if corpus is not None:
+        if run != "search":
+            raise UserError(
+                f"--corpus makes tasks of the domain search, not of {run}: openhorizon propose search --corpus …"
+            )
+        if settings:
+            raise UserError(
+                "--set changes a run's recipe, and with --corpus there is no run; use -n, --seed and --out"
+            )
+        from openhorizon.own_tasks import make
+        from openhorizon.terminal import Progress, show_made
+
+        shown = Progress()
+        with shown("propose", count) as tick:
+            made = make(corpus, count, out, seed, tick)
+        show_made(made, count, out, shown.out)
+        return
+    if run == "search" and found(run, runs) is None:
+        raise UserError(
+            "propose search needs documents: add --corpus PATH (or name a run or a recipe instead)"
+        )
+    up_to(ctx, "propose", run, settings, runs)
+
+
+def to_stage(verb: str) -> Callable[..., None]:
+    """The command that goes up to the stage `verb`."""
+
+    def command(ctx: typer.Context, run: RunName, settings: Settings = None, runs: Runs = RUNS) -> None:
+        folder = up_to(ctx, verb, run, settings, runs)
+        if verb in ("evaluate", "report"):
+            show_result(folder)
+
+    return command
+
+
+demonstrate, sft, teach = to_stage("demonstrate"), to_stage("sft"), to_stage("teach")
+distill = to_stage("distill")
+evaluate, report = to_stage("evaluate"), to_stage("report")
