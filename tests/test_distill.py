@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from openhorizon.training.distill import distill, limited, prompts
 from openhorizon.training.model import load_model
 from openhorizon.training.scoring import Teachers, check_routing, score_local, self_test
 from openhorizon.training.sft import Watch
+from openhorizon.training.signals import Signal, SignalCache, pack, unpack
 
 VILLAGES = replace(TOWNS, name="villages")
 DOMAINS: dict[str, Domain] = {"towns": TOWNS, "villages": VILLAGES}
@@ -434,3 +435,47 @@ def test_attempts_that_no_teacher_could_score_are_left_out_and_counted(tmp_path:
 
     with pytest.raises(EngineError, match="not one attempt could be played and scored"):
         run(tiny.model(0), Dead(load, paths), PLAN)
+
+
+class Asked:
+    """A server's stand-in that counts what it is asked."""
+
+    revision, vocabulary = "server:1", None
+
+    def __init__(self, model: nn.Module):
+        self.model, self.rows = model, 0
+
+    def score(self, samples: Sequence[Sample], k: int) -> list[Signal | None]:
+        self.rows += len(samples)
+        return [unpack(pack(s)) for s in score_local(self.model, samples, k, self.revision)]
+
+
+def test_a_step_that_is_repeated_asks_a_server_nothing_twice_and_learns_the_same(tmp_path: Path):
+    plan = msgspec.structs.replace(PLAN, steps=3, checkpoint_every=2)
+    places = {"towns": Asked(tiny.model(1)), "villages": Asked(tiny.model(2))}
+
+    class Killed(Exception):
+        pass
+
+    def trained(cache: SignalCache | None, kill_at: int | None, checkpoint: Path | None) -> nn.Module:
+        def log(step: int, values: dict[str, float]) -> None:
+            if step == kill_at:
+                raise Killed
+
+        student = tiny.model(0)
+        distill(
+            student, Teachers(load, places, cache=cache), tiny.chat(), pools(), DOMAINS, resources_of(graph_of()), plan,
+            size="mini", seed=0, watch=Watch(log=log, checkpoint=checkpoint),
+        )  # fmt: skip
+        return student
+
+    straight = trained(None, None, None)
+    whole = sum(p.rows for p in places.values())
+    assert whole == 18
+    with pytest.raises(Killed):  # step 2 is scored, and killed before it is kept
+        trained(SignalCache(tmp_path / "signals"), 2, tmp_path / "checkpoint.pt")
+    assert sum(p.rows for p in places.values()) == 2 * whole
+    again = trained(SignalCache(tmp_path / "signals"), None, tmp_path / "checkpoint.pt")
+    assert sum(p.rows for p in places.values()) == 2 * whole
+    for name, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name

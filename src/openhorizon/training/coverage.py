@@ -107,7 +107,7 @@ class CoverageAlarm:
     def hear(self, domain: str, rho: float, loss: float) -> str | None:
         """What to tell the user, or None."""
         before = self._now.get(domain, (rho, loss))
-        now = tuple(SMOOTHING * b + (1 - SMOOTHING) * x for b, x in zip(before, (rho, loss)))
+        now = (SMOOTHING * before[0] + (1 - SMOOTHING) * rho, SMOOTHING * before[1] + (1 - SMOOTHING) * loss)
         self._now[domain] = now
         best = self._best.setdefault(domain, now)
         if now[0] >= best[0]:

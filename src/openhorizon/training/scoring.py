@@ -17,7 +17,7 @@ from openhorizon.losses.support import named_logits, top_logits
 from openhorizon.records import Sample
 from openhorizon.training.batches import batches
 from openhorizon.training.model import head, softcap
-from openhorizon.training.signals import Signal, SignalCache, check, pack, unpack, vocabulary_identity
+from openhorizon.training.signals import Signal, SignalCache, pack, unpack, vocabulary_identity
 from openhorizon.training.weights import trainable
 
 
@@ -28,7 +28,7 @@ class Remote(Protocol):
     vocabulary: str | None  # identity; None: the server cannot say
 
     def score(self, samples: Sequence[Sample], k: int) -> list[Signal | None]:
-        """A signal per sample; None where the server kept failing."""
+        """A signal per sample, checked; None where the server kept failing."""
         ...
 
 
@@ -73,10 +73,8 @@ class Teachers:
             asked, place.score([samples[i] for i in asked], k) if asked else (), strict=True
         ):
             found[i] = signal
-            if signal is not None:
-                check(signal, samples[i], k)
-                if self.cache:
-                    self.cache.put(place.revision, samples[i], k, pack(signal))
+            if signal is not None and self.cache:
+                self.cache.put(place.revision, samples[i], k, pack(signal))
         return found
 
     def forget(self) -> None:
