@@ -222,6 +222,7 @@ def test_settings_of_distillation_that_contradict_each_other_are_refused():
     for settings, said in (
         (["distill.objective=full", "distill.mass_term=bernoulli"], "of objective salient"),
         (["distill.objective=sampled_token", "distill.direction=forward"], "reverse KL alone"),
+        (["distill.objective=sampled_token", "distill.top_p=0.9"], "the whole distribution"),
     ):
         with pytest.raises(ConfigError, match=said):
             validate(override(demo(), settings))

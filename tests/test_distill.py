@@ -389,6 +389,12 @@ def test_the_proxy_from_the_rollouts_log_probabilities_is_the_coverage(tmp_path:
     assert exact[1] == proxy[1] == 20
     assert proxy[0] == pytest.approx(exact[0], rel=1e-4)
     assert "coverage_proxy/towns" not in aligned(student, teachers, [bare])
+    written_under_top_p = msgspec.structs.replace(bare, logprobs=logprobs)
+    signals = [s for s in scored(teachers, [written_under_top_p], PLAN.k) if s is not None]
+    probe = Probe.of([written_under_top_p], ["finished"], 1.0, "0", whole=False)
+    assert "coverage_proxy/towns" not in align(
+        student, teachers, [written_under_top_p], signals, [1.0], PLAN, probe
+    )
 
 
 def test_the_alarm_rings_once_when_coverage_falls_while_the_loss_falls():

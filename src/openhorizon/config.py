@@ -4,10 +4,11 @@ A run is a Python function (recipes/) that returns a `Recipe`; `--set path=value
 Units: steps are optimiser steps, tokens are the model's own, rates are fractions of one.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from openhorizon.records import Record
 
@@ -164,6 +165,8 @@ class DistillPlan(Plan, kw_only=True):
         "none"  # what the student puts outside the top-k: unseen, the paper's; one more token; an unnormalised measure
     )
     temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0  # of the student's attempts
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0  # of the student's attempts; 1: off
+    top_k: Count = 0  # of the student's attempts; 0: all tokens
     optim: Optim = Optim(lr=1e-6, schedule="constant")
     turns: Count = 0  # T_max, assistant turns; 0: the domain's own limit
     response_tokens: Count = 0  # per turn; 0: the domain's own limit
@@ -208,6 +211,14 @@ class Recipe(Plan, kw_only=True):
     evaluation: EvaluationPlan = EvaluationPlan()
 
 
+class OwnPlan(Plan, kw_only=True):
+    """A distillation alone, of teachers that are there already: what `openhorizon distill --student` can be set to."""
+
+    seed: Count = 0  # everything random follows from it
+    model: ModelPlan = ModelPlan()  # dtype, attention and device alone: how student and teachers are loaded
+    distill: DistillPlan = DistillPlan()
+
+
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
     return [*_task_problems(recipe), *_teacher_problems(recipe), *_model_problems(recipe)]
@@ -245,15 +256,7 @@ def _teacher_problems(recipe: Recipe) -> list[str]:
                 f"domain {name} has no teacher, and distillation scores each prompt by its own domain's teacher; "
                 f"add teachers.{name}, drop the domain, or set distill.steps=0"
             )
-    for name in recipe.distill.quotas:
-        if name not in recipe.domains:
-            found.append(
-                f"distill.quotas.{name} is of a domain that the run does not have ({', '.join(recipe.domains)})"
-            )
-    if recipe.distill.steps and not any(
-        recipe.distill.quotas.get(n, recipe.distill.prompts_per_domain) for n in recipe.domains
-    ):
-        found.append("distill.quotas leaves no domain a prompt")
+    found += _quota_problems(recipe.distill, list(recipe.domains))
     for name, teacher in recipe.teachers.items():
         if name not in recipe.domains:
             found.append(
@@ -266,15 +269,8 @@ def _teacher_problems(recipe: Recipe) -> list[str]:
 
 
 def _model_problems(recipe: Recipe) -> list[str]:
-    model, distill, found = recipe.model, recipe.distill, []
-    if distill.mass_term != "none" and distill.objective != "salient":
-        found.append(
-            f"distill.mass_term={distill.mass_term} is of objective salient, not of {distill.objective}"
-        )
-    if distill.direction != "reverse" and distill.objective == "sampled_token":
-        found.append(
-            f"distill.direction={distill.direction}: the sampled token estimates the reverse KL alone"
-        )
+    model, distill = recipe.model, recipe.distill
+    found = _loss_problems(distill)
     if model.base:  # the folder's own config.json holds; nothing to compare with before it is opened
         return found
     if model.width % model.heads:
@@ -304,6 +300,49 @@ def _model_problems(recipe: Recipe) -> list[str]:
     return found
 
 
-def to_json(recipe: Recipe) -> bytes:
-    """The recipe as indented JSON, every default spelled out; equal recipes give equal bytes."""
+def _quota_problems(distill: DistillPlan, domains: list[str]) -> list[str]:
+    found = [
+        f"distill.quotas.{name} is of a domain that the run does not have ({', '.join(domains)})"
+        for name in distill.quotas
+        if name not in domains
+    ]
+    if distill.steps and not any(distill.quotas.get(n, distill.prompts_per_domain) for n in domains):
+        found.append("distill.quotas leaves no domain a prompt")
+    return found
+
+
+def _loss_problems(distill: DistillPlan) -> list[str]:
+    found = []
+    if distill.mass_term != "none" and distill.objective != "salient":
+        found.append(
+            f"distill.mass_term={distill.mass_term} is of objective salient, not of {distill.objective}"
+        )
+    if distill.objective == "sampled_token" and (distill.top_p < 1 or distill.top_k):
+        found.append(
+            "distill.objective=sampled_token needs tokens of the whole distribution: distill.top_p=1, distill.top_k=0"
+        )
+    if distill.direction != "reverse" and distill.objective == "sampled_token":
+        found.append(
+            f"distill.direction={distill.direction}: the sampled token estimates the reverse KL alone"
+        )
+    return found
+
+
+def own_problems(own: OwnPlan, domains: Iterable[str]) -> list[str]:
+    """What is wrong across the values of a distillation of these domains alone, as `problems` says it of a recipe."""
+    distill, default = own.distill, ModelPlan()
+    found = [*_quota_problems(distill, list(domains)), *_loss_problems(distill)]
+    if not distill.steps:
+        found.append("distill.steps=0 trains nothing; set it to 1 or more")
+    for name, value in structs.asdict(own.model).items():
+        if name not in ("dtype", "attention", "device") and value != getattr(default, name):
+            found.append(
+                f"model.{name} is of the model that a recipe makes; student and teachers are what their folders hold, and "
+                "only model.dtype, model.attention and model.device can be set"
+            )
+    return found
+
+
+def to_json(recipe: Plan) -> bytes:
+    """The recipe, or another plan, as indented JSON, every default spelled out; equal recipes give equal bytes."""
     return msgspec.json.format(msgspec.json.encode(recipe, order="deterministic"), indent=2) + b"\n"

@@ -78,16 +78,7 @@ def align(
             aligned = _loss(student, teacher, batch, hidden_ND, signal, plan)
             aligned.loss.backward()
             sums["loss"] = (sums["loss"][0] + float(aligned.loss.detach()), 1.0)
-            probe.measure(
-                sums,
-                batch,
-                student,
-                hidden_ND.detach(),
-                signal.ids_NK,
-                signal.logprobs_NK,
-                aligned,
-                plan.temperature,
-            )
+            probe.measure(sums, batch, student, hidden_ND.detach(), signal, aligned)
     return sums
 
 

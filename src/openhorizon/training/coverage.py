@@ -17,6 +17,7 @@ from openhorizon.losses.support import agreement, named_logits
 from openhorizon.records import Sample
 from openhorizon.training.batches import Batch
 from openhorizon.training.model import head, softcap
+from openhorizon.training.signals import Signal
 from openhorizon.training.weights import trainable
 
 Sums = dict[str, tuple[float, float]]  # name -> (sum, count), added over batches and processes
@@ -36,9 +37,14 @@ class Probe:
     samples: Sequence[Sample]
     statuses: Sequence[str]  # of the attempt behind each sample
     chosen: Sequence[Tensor]  # per sample a mask [N] of its trainable positions
+    whole: bool = (
+        True  # the attempts were drawn from the whole distribution: their log-probabilities are the model's
+    )
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], statuses: Sequence[str], share: float, seed: str) -> "Probe":
+    def of(
+        cls, samples: Sequence[Sample], statuses: Sequence[str], share: float, seed: str, whole: bool = True
+    ) -> "Probe":
         """A simple random sample without replacement of each domain's positions: its mean is unbiased."""
         counts = [trainable(s) for s in samples]
         chosen = [torch.zeros(n, dtype=torch.bool) for n in counts]
@@ -50,21 +56,26 @@ class Probe:
             )
             for i, t in draw.sample(places, wanted):
                 chosen[i][t] = True
-        return cls(samples, statuses, chosen)
+        return cls(samples, statuses, chosen, whole)
 
     @torch.no_grad()
     def measure(
-        self, sums: Sums, batch: Batch, student: nn.Module, hidden_ND: Tensor, ids_NK: Tensor,
-        teacher_NK: Tensor, aligned: Aligned, temperature: float,
-    ) -> None:  # fmt: skip
+        self,
+        sums: Sums,
+        batch: Batch,
+        student: nn.Module,
+        hidden_ND: Tensor,
+        signal: Signal,
+        aligned: Aligned,
+    ) -> None:
         """Add the batch's ℓ, P, ρ, its proxy, top-1 agreement and overlap, by domain; ρ by status and position too."""
         (weight_VD, bias_V), cap = head(student), softcap(student)
         weight_VD = weight_VD.detach()
         proxy_N = None
-        if aligned.log_support_N is not None and temperature == 1.0:
+        if aligned.log_support_N is not None and self.whole:
             own_N1 = named_logits(hidden_ND, weight_VD, batch.targets_N[:, None], bias_V, cap)
             proxy_N = (aligned.log_support_N - own_N1[:, 0] + batch.logprobs_N).exp()
-        mass_N = teacher_NK.exp().sum(-1)
+        mass_N, ids_NK = signal.logprobs_NK.exp().sum(-1), signal.ids_NK
         chosen_N = torch.cat([self.chosen[i] for i in batch.samples]).to(hidden_ND.device)
         seen = agreement(hidden_ND[chosen_N], weight_VD, ids_NK[chosen_N], bias_V, softcap=cap)
         start = 0

@@ -40,7 +40,8 @@ def distill(
     step = load_checkpoint(watch.checkpoint, student, optimiser) if watch.checkpoint else 0
     watch.tick(step)
     engine = LocalEngine(student, chat, policy="student")
-    play = Play(engine, resources, size, Sampling(temperature=plan.temperature, top_p=1.0, top_k=0), chat)
+    sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
+    play = Play(engine, resources, size, sampling, chat)
     alarm = CoverageAlarm()
     while not _over(plan, step, optimiser.tokens):
         engine.reset()
@@ -65,7 +66,7 @@ def distill(
         everywhere = bool(plan.coverage_every) and step % plan.coverage_every == 0
         probe = Probe.of(
             samples, [str(j.trajectory.status) for j in judged], 1.0 if everywhere else plan.coverage_share,
-            f"{seed}/{step}/{ranks.rank}",
+            f"{seed}/{step}/{ranks.rank}", whole=plan.temperature == 1.0 and plan.top_p == 1.0 and not plan.top_k,
         )  # fmt: skip
         values = align(
             student, teachers, samples, [s for s in signals if s is not None], weights, plan, probe
