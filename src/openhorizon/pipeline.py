@@ -122,10 +122,12 @@ def distill(run: Run, workers: Workers, tick: Tick) -> Summary:
     steps = workers.run_ranks(jobs.train_student, (str(run.dir),), tick)[0]
     metrics = Metrics(run.dir / "metrics")
     rho = [_last(metrics.curve("student", f"coverage/{n}")) for n in run.recipe.domains]
-    return {
+    said: Summary = {
         "steps": steps, "sva": round(_last(metrics.curve("student", "loss")), 4),
         "coverage": round(sum(rho) / len(rho), 3),
     }  # fmt: skip
+    alarms = [n for n in run.recipe.domains if metrics.curve("student", f"coverage_alarm/{n}")]
+    return said | {"coverage alarms": " ".join(alarms)} if alarms else said
 
 
 def evaluate(run: Run, workers: Workers, tick: Tick) -> Summary:

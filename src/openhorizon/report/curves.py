@@ -12,7 +12,12 @@ from typing import Any
 from openhorizon.report.data import Metric
 
 FIRST = ("loss", "reward", "success", "sva", "coverage")  # what every reader wants; the rest is folded away
-TITLES = {"loss": "loss", "sva": "SVA loss", "coverage": "coverage ρ", "lr": "learning rate"}
+TITLES = {
+    "loss": "loss", "sva": "SVA loss", "coverage": "coverage ρ", "lr": "learning rate", "top1": "top-1 agreement",
+    "coverage_proxy": "coverage ρ, free proxy", "teacher_mass": "the teacher's mass P", "overlap": "overlap of top-k",
+    "coverage_by_status": "coverage ρ by status", "coverage_by_position": "coverage ρ by decile of the attempt",
+    "tokens": "tokens learnt from",
+}  # fmt: skip
 POINTS = 160  # per line in the page
 COLOURS = 8  # of the page's palette
 
