@@ -101,6 +101,7 @@ def aligned(
     share: float = 1.0,
 ) -> dict[str, tuple[float, float]]:
     """One step over the samples, gradients accumulated."""
+    teachers.keep_hidden = plan.objective == "full"
     signals = [s for s in scored(teachers, samples, plan.k) if s is not None]
     weights, _ = step_weights(samples, plan, Watch())
     probe = Probe.of(samples, ["finished"] * len(samples), share, "0")
@@ -454,6 +455,16 @@ class Asked:
     def score(self, samples: Sequence[Sample], k: int) -> list[Signal | None]:
         self.rows += len(samples)
         return [unpack(pack(s)) for s in score_local(self.model, samples, k, self.revision)]
+
+
+def test_the_full_divergence_needs_the_teachers_here(tmp_path: Path):
+    teachers = Teachers(
+        load, {"towns": folders(tmp_path, towns=1)["towns"], "villages": Asked(tiny.model(2))}
+    )
+    with pytest.raises(
+        ConfigError, match=r"objective=full needs the teachers' hidden states, and villages is on a server"
+    ):
+        run(tiny.model(0), teachers, msgspec.structs.replace(PLAN, objective="full"))
 
 
 def test_a_step_that_is_repeated_asks_a_server_nothing_twice_and_learns_the_same(tmp_path: Path):

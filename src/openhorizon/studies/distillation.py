@@ -70,6 +70,12 @@ ARMS: tuple[Arm, ...] = (
     Arm(name="generalised", question="mass", says="generalised KL", plan={"mass_term": "generalised"}),
     Arm(name="k1-bernoulli", question="mass", says="k = 1, tail as one token", plan={"k": 1, "mass_term": "bernoulli"}),
     Arm(name="k4-bernoulli", question="mass", says="k = 4, tail as one token", plan={"k": 4, "mass_term": "bernoulli"}),
+    Arm(
+        name="k64-bernoulli",
+        question="mass",
+        says="k = 64, tail as one token",
+        plan={"k": 64, "mass_term": "bernoulli"},
+    ),
     Arm(name="forward", question="direction", says="forward KL", plan={"direction": "forward"}),
     Arm(name="js", question="direction", says="Jensen–Shannon", plan={"direction": "jensen_shannon"}),
     Arm(name="averaged", question="routing", says="the average of all teachers", routing="average"),

@@ -88,9 +88,11 @@ def joined(signals: Sequence[Signal], device: torch.device | str) -> Signal:
         raise ModelError(
             "the teachers' supports are of different widths; their vocabularies cannot be the same"
         )
+    hidden = [s.hidden_NE for s in signals if s.hidden_NE is not None]
     return Signal(
         torch.cat([s.ids_NK for s in signals]).to(device), torch.cat([s.logprobs_NK for s in signals]).to(device),
         torch.cat([s.sampled_N for s in signals]).to(device), teacher="",
+        hidden_NE=torch.cat(hidden).to(device) if len(hidden) == len(signals) else None,
     )  # fmt: skip
 
 
@@ -121,9 +123,9 @@ def _loss(
         return sampled_token_kl(
             hidden_ND, weight_VD, batch.targets_N, signal.sampled_N, batch.weights_N, bias_V, softcap=cap
         )
-    with torch.no_grad():
-        (theirs_VE, their_bias_V), their_hidden_NE = head(teacher), batch.hidden(teacher)
+    theirs_VE, their_bias_V = head(teacher)
+    assert signal.hidden_NE is not None  # `Teachers.keep_hidden` is set for this objective
     return full_kl(
-        hidden_ND, weight_VD, their_hidden_NE, theirs_VE, batch.weights_N, bias_V, their_bias_V,
+        hidden_ND, weight_VD, signal.hidden_NE, theirs_VE, batch.weights_N, bias_V, their_bias_V,
         direction=plan.direction, softcap=cap, teacher_softcap=softcap(teacher),
     )  # fmt: skip

@@ -6,6 +6,7 @@ Recipe.md §6. Hard routing, salient vocabulary alignment, weights per sample, d
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import torch
@@ -16,7 +17,7 @@ from openhorizon.config import DistillPlan, Size
 from openhorizon.domains.domain import Domain, Resources
 from openhorizon.engines.engine import Sampling
 from openhorizon.engines.local import LocalEngine
-from openhorizon.errors import EngineError
+from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Limits, Task
 from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
@@ -36,6 +37,14 @@ def distill(
     """Train the student in place; returns the number of steps."""
     ranks = watch.ranks
     self_test(student, plan.k)
+    teachers.keep_hidden = plan.objective == "full"
+    if teachers.keep_hidden and (
+        away := [n for n, place in teachers.places.items() if not isinstance(place, Path)]
+    ):
+        raise ConfigError(
+            f"distill.objective=full needs the teachers' hidden states, and {', '.join(away)} is on a server: use salient, with "
+            "distill.mass_term=bernoulli for what lies outside the top-k"
+        )
     optimiser = Optimiser(student, plan.optim, plan.steps, ranks)
     step = load_checkpoint(watch.checkpoint, student, optimiser) if watch.checkpoint else 0
     watch.tick(step)

@@ -46,6 +46,7 @@ class Teachers:
     places: Mapping[str, Place]
     resident: int = 1
     cache: SignalCache | None = None
+    keep_hidden: bool = False  # local teachers' signals carry their hidden states, for the full divergence
     _here: dict[str, nn.Module] = field(default_factory=dict)  # longest unused first
 
     def load(self, domain: str) -> nn.Module:
@@ -65,7 +66,7 @@ class Teachers:
         """What the domain's teacher says of each sample; None where its server kept failing."""
         place = self._place(domain)
         if isinstance(place, Path):
-            return list(score_local(self.load(domain), samples, k, str(place)))
+            return list(score_local(self.load(domain), samples, k, str(place), self.keep_hidden))
         known = [self.cache.get(place.revision, s, k) if self.cache else None for s in samples]
         asked = [i for i, record in enumerate(known) if record is None]
         found: list[Signal | None] = [unpack(r) if r else None for r in known]
@@ -89,7 +90,9 @@ class Teachers:
 
 
 @torch.no_grad()
-def score_local(model: nn.Module, samples: Sequence[Sample], k: int, revision: str) -> list[Signal]:
+def score_local(
+    model: nn.Module, samples: Sequence[Sample], k: int, revision: str, keep_hidden: bool = False
+) -> list[Signal]:
     """The model's top-k at every trainable position, by a running top-k over chunks of the vocabulary."""
     found: dict[int, Signal] = {}
     (weight_VD, bias_V), cap = head(model), softcap(model)
@@ -100,8 +103,10 @@ def score_local(model: nn.Module, samples: Sequence[Sample], k: int, revision: s
         own_N1 = named_logits(hidden_ND, weight_VD, batch.targets_N[:, None], bias_V, cap)
         counts = [trainable(samples[i]) for i in batch.samples]
         parts = (ids_NK, top_NK - log_z_N[:, None], own_N1[:, 0] - log_z_N)
-        for i, *of_one in zip(batch.samples, *(p.split(counts) for p in parts), strict=True):
-            found[i] = Signal(*of_one, teacher=revision)
+        for i, *of_one, hidden_nE in zip(
+            batch.samples, *(p.split(counts) for p in (*parts, hidden_ND)), strict=True
+        ):
+            found[i] = Signal(*of_one, teacher=revision, hidden_NE=hidden_nE if keep_hidden else None)
     return [found[i] for i in range(len(samples))]
 
 

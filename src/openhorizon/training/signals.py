@@ -37,6 +37,7 @@ class Signal:
     logprobs_NK: Tensor  # float32, nats over the teacher's whole vocabulary; −inf where unused
     sampled_N: Tensor  # float32, nats: log p_T of the token that stands there
     teacher: str  # revision
+    hidden_NE: Tensor | None = None  # its hidden states, for the full divergence; never packed
 
 
 class Identity(Record, kw_only=True):
