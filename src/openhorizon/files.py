@@ -4,10 +4,11 @@ A full disk, a missing file and a damaged one are each a RunError that names the
 """
 
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -87,6 +88,50 @@ def restore(old: Path) -> None:
     if old.exists():
         path = old.with_name(old.name[1 : -len(".old")])
         shutil.rmtree(old, ignore_errors=True) if path.exists() else old.replace(path)
+
+
+def locked(dir: Path, otherwise: str) -> int:
+    """The descriptor that holds the folder's lock, which the kernel drops when the process ends, however it ends.
+
+    RunError: another process has it; `otherwise` is the mend beside waiting for it or ending it.
+    """
+    try:
+        fd = os.open(dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise unwritable(dir / ".lock", error) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        owner = os.pread(fd, 32, 0).decode().strip() or "unknown"
+        os.close(fd)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            mend = f"Wait for it, end it (kill {owner}), or {otherwise}"
+            raise RunError(f"{dir} is in use by process {owner}. {mend}") from None
+        raise unwritable(dir / ".lock", error) from error
+    _held.add(fd)
+    return fd
+
+
+def unlock(fd: int) -> None:
+    """Let go of what `locked` gave."""
+    _held.discard(fd)
+    with suppress(OSError):
+        os.close(fd)
+
+
+_held: set[int] = set()  # descriptors of this process's locks
+# a forked worker that outlives its killed parent must not keep the folder locked
+os.register_at_fork(after_in_child=lambda: [unlock(fd) for fd in tuple(_held)])
+
+
+def tidy(dir: Path) -> None:
+    """Remove what a killed process left half-written in the folder."""
+    for part in [*dir.rglob(".*.part")]:
+        shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+    for old in [*dir.rglob(".*.old")]:
+        restore(old)
 
 
 def _flush(path: Path) -> None:

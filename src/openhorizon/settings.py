@@ -1,4 +1,4 @@
-"""Reading, changing, checking and printing a recipe: `--set path=value`, typed; an unknown path offers the nearest name.
+"""Reading, changing, checking and printing a recipe, or another plan: `--set path=value`, typed; an unknown path offers the nearest name.
 
 Every line that `describe` prints is itself a valid setting, so what a person reads is what a person can change.
 """
@@ -7,7 +7,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import inspect, structs
@@ -15,9 +15,11 @@ from msgspec import inspect, structs
 from openhorizon.config import Plan, Recipe, problems
 from openhorizon.errors import ConfigError
 
+P = TypeVar("P", bound=Plan)
 
-def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with each `path=value` applied in order; dots go into records, dicts (by key) and tuples (by number).
+
+def override(recipe: P, settings: Iterable[str]) -> P:
+    """The recipe, or another plan, with each `path=value` applied in order; dots go into records, dicts (by key) and tuples (by number).
 
     The value is read by the type that stands at the path: true/false, numbers, text, `none`, and comma-separated
     tuples. ConfigError: an unknown path (with the nearest names), a wrong type, a value out of range. Values are not
@@ -30,23 +32,28 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         path = path.strip()
         if not equals or not path:
             raise ConfigError(f"{setting!r} is not a setting; write path=value, such as sft.steps=300")
-        recipe = _changed(recipe, Recipe, path.split("."), text.strip(), path)
+        recipe = _changed(recipe, type(recipe), path.split("."), text.strip(), path)
     return recipe
 
 
 def validate(recipe: Recipe) -> Recipe:
     """The recipe itself. ConfigError: a value out of its range, or values that contradict each other (all of them)."""
-    for path, value, kind in _leaves(recipe, Recipe, ""):
-        _checked(value, kind, path)
-    try:  # what has no path of its own: a record of the wrong kind
-        msgspec.convert(msgspec.to_builtins(recipe), Recipe)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"the recipe: {error}") from None
-    if found := problems(recipe):
+    if found := problems(in_range(recipe)):
         raise ConfigError(
             "\n".join(["the recipe contradicts itself:" if len(found) > 1 else "the recipe:", *found])
         )
     return recipe
+
+
+def in_range(plan: P) -> P:
+    """The plan itself. ConfigError: a value out of its range."""
+    for path, value, kind in _leaves(plan, type(plan), ""):
+        _checked(value, kind, path)
+    try:  # what has no path of its own: a record of the wrong kind
+        msgspec.convert(msgspec.to_builtins(plan), type(plan))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"the recipe: {error}") from None
+    return plan
 
 
 def from_json(data: bytes | str) -> Recipe:
@@ -82,7 +89,7 @@ def describe(recipe: Recipe, sources: Mapping[str, str] | None = None) -> str:
     )
 
 
-def differences(stored: Recipe, wanted: Recipe) -> list[str]:
+def differences(stored: Plan, wanted: Plan) -> list[str]:
     """What `wanted` changes against `stored`: one line `path: old -> new` for each value."""
     old, new = flatten(stored), flatten(wanted)
     paths = [*old, *(path for path in new if path not in old)]

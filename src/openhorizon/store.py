@@ -7,23 +7,19 @@ from. One process owns a run at a time, by a lock that the kernel drops when the
 files mean is the stages' business.
 """
 
-import errno
-import fcntl
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 from openhorizon.config import Recipe, to_json
 from openhorizon.errors import ConfigError, RunError
-from openhorizon.files import Folder, restore, unwritable
+from openhorizon.files import Folder, locked, tidy, unlock, unwritable
 from openhorizon.settings import differences, from_json
 
 FORMAT = 1  # of the run folder; raised when an older folder can no longer be continued or read
@@ -104,15 +100,15 @@ class Run(Folder):
             dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(dir, error) from error
-        lock = _lock(dir)
+        lock = locked(dir, "use --name for a second run")
         try:
-            _tidy(dir)
+            tidy(dir)
             if (dir / "recipe.json").exists():
                 _compare(dir, cls.load(dir).recipe, recipe)
             else:
                 _create(dir, recipe)
         except BaseException:
-            _unlock(lock)
+            unlock(lock)
             raise
         return cls(dir, recipe, lock)
 
@@ -151,7 +147,7 @@ class Run(Folder):
     def close(self) -> None:
         """Let go of the folder."""
         if self._lock is not None:
-            _unlock(self._lock)
+            unlock(self._lock)
             self._lock = None
 
     def __enter__(self) -> Self:
@@ -159,46 +155,6 @@ class Run(Folder):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _lock(dir: Path) -> int:
-    """The descriptor that holds the run's lock. RunError: another process has it."""
-    try:
-        fd = os.open(dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise unwritable(dir / ".lock", error) from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    except OSError as error:
-        owner = os.pread(fd, 32, 0).decode().strip() or "unknown"
-        os.close(fd)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            mend = f"Wait for it, end it (kill {owner}), or use --name for a second run"
-            raise RunError(f"{dir} is in use by process {owner}. {mend}") from None
-        raise unwritable(dir / ".lock", error) from error
-    _held.add(fd)
-    return fd
-
-
-def _unlock(fd: int) -> None:
-    _held.discard(fd)
-    with suppress(OSError):
-        os.close(fd)
-
-
-_held: set[int] = set()  # descriptors of this process's locks
-# a forked worker that outlives its killed parent must not keep the run locked
-os.register_at_fork(after_in_child=lambda: [_unlock(fd) for fd in tuple(_held)])
-
-
-def _tidy(dir: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for part in [*dir.rglob(".*.part")]:
-        shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
-    for old in [*dir.rglob(".*.old")]:
-        restore(old)
 
 
 def _create(dir: Path, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from openhorizon import __version__
-from openhorizon.cli import looking, stages, study, teacher
+from openhorizon.cli import looking, own, stages, study, teacher
 from openhorizon.cli.careful import Careful
 
 app = typer.Typer(
@@ -42,11 +42,11 @@ for verb, command, about in (
     ("demonstrate", stages.demonstrate, "Curate the experts' attempts into demonstrations."),
     ("sft", stages.sft, "Train on all domains' demonstrations."),
     ("teach", stages.teach, "Train one teacher per domain."),
-    ("distill", stages.distill, "Distill all teachers into one student."),
+    ("distill", own.distill, None),  # says of itself more than one line
     ("evaluate", stages.evaluate, "Evaluate base, SFT, teachers and student on held-out tasks."),
     ("report", stages.report, "Write the report."),
 ):
-    app.command(verb, help=f"{about} Stages before it that are not done are done first.")(command)
+    app.command(verb, help=about and f"{about} Stages before it that are not done are done first.")(command)
 app.command()(looking.show)
 app.command()(looking.check)
 app.command()(looking.doctor)

@@ -123,5 +123,4 @@ def to_stage(verb: str) -> Callable[..., None]:
 
 
 demonstrate, sft, teach = to_stage("demonstrate"), to_stage("sft"), to_stage("teach")
-distill = to_stage("distill")
 evaluate, report = to_stage("evaluate"), to_stage("report")

@@ -196,6 +196,8 @@ class Domain:
     shortcut: Callable[[Task, Resources], str] = (
         no_shortcut  # why a task is ambiguous or has a short way; "" if not
     )
+    # the messages an attempt begins with; None: the protocol as the system's message, the instruction as the user's
+    opening: Callable[[Task], tuple[Message, ...]] | None = None
     by_name: dict[str, Tool] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

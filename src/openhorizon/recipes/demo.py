@@ -75,8 +75,17 @@ def demo() -> Recipe:
             "agentic": TeacherPlan(stages=(study(90), practise(5, process_weight=0.5))),
             "scientific_agentic": TeacherPlan(stages=(study(100),)),
         },
+        # what docs/distillation.md found best; the paper's: merge=0, objective=salient, top_p=1, top_k=0
         distill=DistillPlan(
-            steps=135, prompts_per_domain=10, k=16, resident_teachers=6, optim=muon(1.2e-3, 0.0025, 0.0)
+            steps=135,
+            prompts_per_domain=10,
+            merge=1.0,
+            objective="full",
+            k=16,  # for what is measured of coverage
+            top_p=0.95,
+            top_k=20,
+            resident_teachers=6,
+            optim=muon(1.2e-3, 0.0025, 0.0),
         ),
         evaluation=EvaluationPlan(tasks=200),
     )

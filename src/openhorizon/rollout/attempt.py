@@ -38,7 +38,9 @@ class Play:
 
 
 def opening(task: Task, domain: Domain, size: Size) -> tuple[Message, ...]:
-    """The prompt: the domain's protocol and the task's instruction."""
+    """The prompt: the domain's own opening, or its protocol and the task's instruction."""
+    if domain.opening is not None:
+        return domain.opening(task)
     system = domain.brief if size == "mini" else domain.system
     return (Message(role="system", content=system), Message(role="user", content=task.instruction))
 

@@ -35,7 +35,10 @@ class Ranks:
         """Join as torchrun's environment says; alone where there is none."""
         if "RANK" not in os.environ:
             return cls()
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        # sums of what was measured lie on the CPU, gradients where the model is
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
