@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,7 +101,15 @@ def locked(dir: Path, otherwise: str) -> int:
     except OSError as error:
         raise unwritable(dir / ".lock", error) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for again in range(WAITS, -1, -1):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # a killed owner's forked worker, on a busy machine, may not have come to let go yet
+                if not again or _alive(os.pread(fd, 32, 0)):
+                    raise
+                time.sleep(WAIT)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
@@ -112,6 +121,20 @@ def locked(dir: Path, otherwise: str) -> int:
         raise unwritable(dir / ".lock", error) from error
     _held.add(fd)
     return fd
+
+
+WAITS, WAIT = 40, 0.05  # tries and seconds between them, where the lock's owner is gone and the lock is not
+
+
+def _alive(owner: bytes) -> bool:
+    """Whether the process whose number stands in the lock file is there; True where none stands there yet."""
+    try:
+        os.kill(int(owner), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True
 
 
 def unlock(fd: int) -> None:
