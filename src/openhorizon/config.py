@@ -69,6 +69,9 @@ class ModelPlan(Plan, kw_only=True):
     device: str = "auto"  # torch's name of it; auto: cuda where there is one, else cpu
 
 
+Schedule = Literal["cosine", "constant", "linear", "wsd"]  # of the rate, after the warm-up
+
+
 class Optim(Plan, kw_only=True):
     """AdamW, or Muon for the inner matrices and AdamW for the rest, and their schedule."""
 
@@ -76,9 +79,7 @@ class Optim(Plan, kw_only=True):
     muon_lr: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.02  # peak, of the matrices under Muon
     lr: Annotated[float, Meta(gt=0.0, le=1.0)] = 1e-5  # peak
     warmup_ratio: Share = 0.05  # of all steps, linear from 0
-    schedule: Literal["cosine", "constant", "linear", "wsd"] = (
-        "cosine"  # after warm-up; all but constant end at 0
-    )
+    schedule: Schedule = "cosine"  # after warm-up; all but constant end at 0
     weight_decay: Amount = 0.1  # matrices only
     beta1: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.9
     beta2: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.95

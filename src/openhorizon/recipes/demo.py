@@ -7,15 +7,16 @@ from openhorizon.config import (
     GrpoStage,
     Optim,
     Recipe,
+    Schedule,
     SftPlan,
     SftStage,
     TeacherPlan,
 )
 
 
-def muon(lr: float, muon_lr: float, weight_decay: float = 0.1) -> Optim:
+def muon(lr: float, muon_lr: float, weight_decay: float = 0.1, schedule: Schedule = "wsd") -> Optim:
     """Muon for the inner matrices, AdamW for the rest; steps small against the base model's built-in circuit."""
-    return Optim(kind="muon", lr=lr, muon_lr=muon_lr, weight_decay=weight_decay, schedule="wsd")
+    return Optim(kind="muon", lr=lr, muon_lr=muon_lr, weight_decay=weight_decay, schedule=schedule)
 
 
 def study(steps: int, data: str = "domain", demonstrations: int = 0) -> SftStage:
@@ -75,17 +76,16 @@ def demo() -> Recipe:
             "agentic": TeacherPlan(stages=(study(90), practise(5, process_weight=0.5))),
             "scientific_agentic": TeacherPlan(stages=(study(100),)),
         },
-        # what docs/distillation.md found best; the paper's: merge=0, objective=salient, top_p=1, top_k=0
+        # docs/distillation.md says why; the paper's student starts from SFT: merge=0
         distill=DistillPlan(
             steps=135,
             prompts_per_domain=10,
             merge=1.0,
-            objective="full",
-            k=16,  # for what is measured of coverage
+            k=16,
             top_p=0.95,
             top_k=20,
             resident_teachers=6,
-            optim=muon(1.2e-3, 0.0025, 0.0),
+            optim=muon(2e-3, 0.004, 0.0, "linear"),
         ),
         evaluation=EvaluationPlan(tasks=200),
     )
