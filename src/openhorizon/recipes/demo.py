@@ -78,7 +78,7 @@ def demo() -> Recipe:
         },
         # docs/distillation.md says why; the paper's student starts from SFT: merge=0
         distill=DistillPlan(
-            steps=135,
+            steps=180,
             prompts_per_domain=10,
             merge=1.0,
             k=16,
