@@ -58,6 +58,7 @@ class Seen(Record, kw_only=True):
 
 
 Expert = Generator[Message, Seen, None]
+Ask = Callable[[str], str]  # text in, text out: whoever writes or judges, a model or a function
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Resources:
     graph: Graph
     index: "Index"
     sandbox: "Sandbox"
+    ask: Ask | None = None  # who summarises for tools; None: they cut instead
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from openhorizon.losses.logprobs import log_normaliser
 from openhorizon.losses.salient_dot import to_hidden, to_rows
-from openhorizon.losses.support import coverage, named_logits, salient_vocabulary  # noqa: F401  (moved)
+from openhorizon.losses.support import named_logits
 
 Direction = Literal["reverse", "forward", "jensen_shannon"]
 MassTerm = Literal["none", "bernoulli", "generalised"]
