@@ -286,6 +286,25 @@ def test_stages_in_a_group_are_their_own(tmp_path):
         assert run.stage("teachers").read_json("manifest.json")["files"] == {}
 
 
+def test_stages_can_be_asked_while_another_process_makes_and_drops_folders(tmp_path, monkeypatch):
+    with Run.open(tmp_path, "r", RECIPE) as run:
+        run.stage("sft").finish()
+        half = run.dir / "teachers" / "search" / ".model.1.part"
+        half.mkdir(parents=True)
+        (half / "manifest.json").write_text("{}")
+        scandir = os.scandir
+
+        def vanishing(place):
+            if Path(place).name == "search":
+                raise FileNotFoundError(place)
+            return scandir(place)
+
+        monkeypatch.setattr(os, "scandir", vanishing)
+        assert [s.name for s in run.stages()] == ["sft"]
+        monkeypatch.undo()
+        assert [s.name for s in run.stages()] == ["sft"]
+
+
 def test_a_finished_stage_whose_files_changed_is_noticed(tmp_path):
     with Run.open(tmp_path, "r", RECIPE) as run:
         stage = run.stage("sft")

@@ -140,9 +140,13 @@ class Run(Folder):
         return Stage(self.dir / name, name)
 
     def stages(self) -> list[Stage]:
-        """The finished stages, in the order of their names."""
-        found = sorted(m.parent.relative_to(self.dir).as_posix() for m in self.dir.rglob("manifest.json"))
-        return [self.stage(name) for name in found]
+        """The finished stages, in the order of their names. May be asked while another process works in the folder."""
+        found = []
+        for place, folders, files in os.walk(self.dir):  # unlike rglob, goes on where a folder has just vanished
+            folders[:] = [f for f in folders if not f.startswith(".")]  # half-written ones
+            if "manifest.json" in files:
+                found.append(Path(place).relative_to(self.dir).as_posix())
+        return [self.stage(name) for name in sorted(found)]
 
     def close(self) -> None:
         """Let go of the folder."""
