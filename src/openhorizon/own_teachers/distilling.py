@@ -194,7 +194,9 @@ class Call:
         programs = any(pool.domain.tools for pool in self.pools.values())
         sandbox = open_sandbox(run.recipe.sandbox.kind) if programs else no_resources().sandbox
         try:
-            resources = Resources(graph=graph, index=Index.of_graph(graph), sandbox=sandbox)
+            resources = Resources(
+                graph=graph, index=Index.of_graph(graph, run.dir / "index"), sandbox=sandbox
+            )
             yield World(resources, run.recipe.size, not run.recipe.model.base)
         finally:
             sandbox.close()
