@@ -24,10 +24,11 @@ def read_page(env: Desk, title: str, goal: str = "", part: int = 0) -> Observati
     goal: what you want to know from the page
     part: which part of a long page, from 1; 0 is what bears on the goal
     """
-    return _read_web(env, title, goal, part) if env.open else read_corpus(env, title, goal, part)
+    read = _read_web if env.open else read_corpus
+    return read(env, title, goal, part or None)
 
 
-def _read_web(env: Desk, url: str, goal: str, part: int) -> Observation:
+def _read_web(env: Desk, url: str, goal: str, part: int | None) -> Observation:
     """A page of the web: what is shown of it, the links in that, and a node for each paragraph that was shown."""
     from openhorizon.retrieval.web import is_url
 
@@ -36,7 +37,7 @@ def _read_web(env: Desk, url: str, goal: str, part: int) -> Observation:
         raise ToolError(f"{url[:80]} is not a URL; give the URL of the page, as search lists it")
     page = env.resources.web.read(url)
     paragraphs = page.text.split("\n\n")
-    if len(page.text) <= ROOM and part in (0, 1):
+    if len(page.text) <= ROOM and part in (None, 1):
         found = Shown(page.text, tuple(range(len(paragraphs))))
     else:
         found = shown(env.resources.ask, page.title or url, paragraphs, goal, part)

@@ -98,13 +98,14 @@ def read_page(env: Desk, title: str, part: int = 1) -> Observation:
     return read_corpus(env, title, "", part)
 
 
-def read_corpus(env: Desk, title: str, goal: str, part: int) -> Observation:
+def read_corpus(env: Desk, title: str, goal: str, part: int | None) -> Observation:
+    """A page of the corpus; `part` None: what the goal asks for."""
     page = env.resources.index.page(title, domain=NAME)
     if page is None:
         raise ToolError(f"there is no page {title[:80]}")
     graph = env.resources.graph
     ids = tuple(e.source for e in graph.into(page.id, EdgeKind.SUPPORTS))
-    if len(page.text) <= ROOM and part in (0, 1):
+    if len(page.text) <= ROOM and part in (None, 1):
         text, seen = page.text, ids
     else:
         found = shown(env.resources.ask, page.title, [graph.node(id).text for id in ids], goal, part)
@@ -112,13 +113,13 @@ def read_corpus(env: Desk, title: str, goal: str, part: int) -> Observation:
     return Observation(text=text + _links(env, page.id, set(seen)), sources=(page.id, *seen))
 
 
-def shown(ask: Ask | None, title: str, paragraphs: Sequence[str], goal: str, part: int) -> Shown:
+def shown(ask: Ask | None, title: str, paragraphs: Sequence[str], goal: str, part: int | None) -> Shown:
     """Of a long page: the part asked for, else what the goal asks for, else the first part."""
     found = None
-    if goal.strip() and part == 0:
+    if goal.strip() and part is None:
         found = summarised(paragraphs, goal, ask) if ask is not None else None
         found = found or for_goal(paragraphs, goal)
-    return found or whole_or_part(paragraphs, part or 1, title)
+    return found or whole_or_part(paragraphs, 1 if part is None else part, title)
 
 
 def _links(env: Desk, page: str, passages: set[str]) -> str:
