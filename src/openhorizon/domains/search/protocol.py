@@ -17,7 +17,7 @@ When you know the answer, write no tool call, but one sentence of reason and the
 TODAY = "\nToday is {}."
 
 # said by the user where the calls or turns are spent; the reply is the attempt's last turn
-ANSWER_NOW = """You have no calls left, so call no tool. Give the best answer that what you have read allows: one \
+LAST_CALL = """You have no calls left, so call no tool. Give the best answer that what you have read allows: one \
 sentence of reason, then the answer between tags: <answer>answer</answer>. An answer is better than none."""
 
 # of open questions and of chains that are longer than LONG_FROM hops: the paper's, stage 2, search
