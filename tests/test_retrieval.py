@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openhorizon.errors import InfrastructureError
 from openhorizon.graph.graph import Graph
 from openhorizon.records import Node, NodeKind
 from openhorizon.retrieval.index import SNIPPET, Index
@@ -202,6 +203,23 @@ def test_what_a_killed_build_leaves_is_not_taken_for_an_index(tmp_path):
     built.rename(part)
     (part / "meta.json").write_text("{")
     assert answers(Index.of_graph(graph, tmp_path)) == answers(Index.of_graph(graph))
+
+
+@pytest.mark.usefixtures("large")
+def test_a_damaged_index_is_built_again(tmp_path):
+    graph = Graph(nodes(numbered(0, 30)))
+    expected = answers(Index.of_graph(graph, tmp_path))
+    for part in ("pages", "passages"):
+        (built,) = (tmp_path / part).glob("index-*")
+        (built / "meta.json").write_text("{")
+    assert answers(Index.of_graph(graph, tmp_path)) == expected
+
+
+@pytest.mark.usefixtures("large")
+def test_an_index_that_cannot_be_written_is_not_the_models_fault(tmp_path):
+    (tmp_path / "pages").write_text("a file stands where the folder should")
+    with pytest.raises(InfrastructureError, match="could not be built"):
+        Index.of_graph(Graph(nodes(numbered(0, 3))), tmp_path).search("first")
 
 
 @pytest.mark.usefixtures("large")

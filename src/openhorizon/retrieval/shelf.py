@@ -16,12 +16,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from openhorizon.errors import InfrastructureError, RunError
 from openhorizon.files import whole_folder, write_whole
 from openhorizon.records import Record
 
 TITLE_WEIGHT = 2.0
 QUERY_WORDS = 64  # words of a query that count; a longer one is cut
-POSTINGS = 200_000  # entries of the index that one query may go through: of its words, the rarest that fit
+POSTINGS = 1_000_000  # entries of the index that one query may go through: of its words, the rarest that fit
 MARGIN = 16  # hits fetched beyond k, so that ties at the cut are parted by page order, not by chance
 FORMAT = b"openhorizon shelf 1"  # part of a folder's name: another version's folders are not opened
 DIGEST = 16  # bytes of one thing's checksum
@@ -179,15 +180,27 @@ class Shelf:
             self._write(index, dict(enumerate(self)), ())
             return index
         self._digests = [_digest(page) for page in self]
-        with _alone(self._folder):
-            self._here = self._place()
-            if not self._here.exists():
-                self._here = self._filled(*self._missing())
-                for other in self._folder.glob(
-                    "index-*"
-                ):  # whoever has it open keeps it; nobody opens it again
-                    if other != self._here:
-                        shutil.rmtree(other, ignore_errors=True)
+        try:
+            with _alone(self._folder):
+                return self._found()
+        except (RunError, OSError, ValueError) as error:  # ValueError: tantivy's
+            raise InfrastructureError(
+                f"{self._folder}: the index could not be built ({error}); free some space, or delete the folder"
+            ) from error
+
+    def _found(self) -> Any:
+        """The folder of this name; built, and the others removed, where it is missing or damaged."""
+        assert self._folder is not None
+        self._here = self._place()
+        if self._here.exists():
+            try:
+                return _reader(self._here)
+            except ValueError:
+                shutil.rmtree(self._here)
+        self._filled(*self._missing())
+        for other in self._folder.glob("index-*"):  # whoever has it open keeps it; nobody opens it again
+            if other != self._here:
+                shutil.rmtree(other, ignore_errors=True)
         return _reader(self._here)
 
     def _place(self) -> Path:

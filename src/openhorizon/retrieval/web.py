@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 import msgspec
 
 from openhorizon.config import SearchPlan
-from openhorizon.errors import ConfigError, ToolError
+from openhorizon.errors import ConfigError, InfrastructureError, RunError, ToolError
 from openhorizon.files import write_whole
 from openhorizon.records import Record, as_json
 from openhorizon.retrieval.fetch import BUSY, Answer, Fetcher, Trouble, broken
@@ -178,9 +178,8 @@ class Web:
         except Trouble as trouble:
             if trouble.ours:
                 raise broken("the web", trouble) from trouble
-            if trouble.again:  # not kept: it may be well again
-                raise ToolError(f"{url[:200]} cannot be read: {trouble}; try another page") from trouble
-            return WebPage(url=url, wrong=f"cannot be read: {trouble}")
+            # not kept: it may be well again
+            raise ToolError(f"{url[:200]} cannot be read: {trouble}; try another page") from trouble
         if answer.status in BUSY:
             raise ToolError(f"{url[:200]}: its server has no answer now ({answer.status}); try another page")
         return _page(answer)
@@ -196,7 +195,10 @@ class Web:
         except (OSError, msgspec.MsgspecError, KeyError, TypeError):
             pass
         answer = ask()
-        write_whole(file, (as_json({"asked": asked, "answer": answer}),))
+        try:
+            write_whole(file, (as_json({"asked": asked, "answer": answer}),))
+        except RunError as error:  # the disk is full: no fault of the model's
+            raise InfrastructureError(str(error)) from error
         return answer
 
 
