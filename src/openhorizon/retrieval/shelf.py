@@ -22,7 +22,7 @@ from openhorizon.records import Record
 
 TITLE_WEIGHT = 2.0
 QUERY_WORDS = 64  # words of a query that count; a longer one is cut
-POSTINGS = 1_000_000  # entries of the index that one query may go through: of its words, the rarest that fit
+POSTINGS = 500_000  # entries of the index that one query may go through: of its words, the rarest that fit
 MARGIN = 16  # hits fetched beyond k, so that ties at the cut are parted by page order, not by chance
 FORMAT = b"openhorizon shelf 1"  # part of a folder's name: another version's folders are not opened
 DIGEST = 16  # bytes of one thing's checksum
