@@ -144,6 +144,9 @@ def test_a_passage_is_found_and_names_its_page():
     )
     assert {h.id for h in index.passages("mayor Umber", 3)} == {"c/Amber Bay#1", "c/Umber Gate#0"}
     assert index.passages("mayor", 1)[0].title == "Amber Bay"
+    assert {h.page for h in index.passages("mayor Umber", 3)} == {"c/Amber Bay", "c/Umber Gate"}
+    assert {h.page for h in index.search("mayor Umber", 3)} == {"c/Amber Bay", "c/Umber Gate"}
+    assert Index.build(PAGES).passages("mayor", 1) == Index.build(PAGES).search("mayor", 1)
     assert index.passages("", 3) == index.passages("nowhere", 3) == ()
 
 

@@ -23,7 +23,8 @@ LARGE = 20_000  # pages, or passages, from which an index is kept on disk
 class Hit(Record, kw_only=True):
     """One search result."""
 
-    id: str
+    id: str  # of the page or passage that was found
+    page: str  # id of its page
     title: str
     snippet: (
         str  # at most SNIPPET characters of the text around the first word of the query that stands in it
@@ -79,8 +80,8 @@ class Index:
         return self._hits(self._pages, query, k, domain)
 
     def passages(self, query: str, k: int = 5, domain: str | None = None) -> tuple[Hit, ...]:
-        """The k best passages, as `search`; the page of a passage stands in its id before "#"."""
-        return self._hits(self._passages, query, k, domain)
+        """The k best passages, as `search`; the k best pages of an index that has none."""
+        return self._hits(self._passages if len(self._passages) else self._pages, query, k, domain)
 
     def frequency(self, word: str) -> int:
         """On how many pages the word stands in the text, in this very form, case aside."""
@@ -98,7 +99,7 @@ class Index:
         kept = {passage.id for passage in passages}
         if touched:
             ids = (passage.id for passage in self._passages)
-            old = [id for id in ids if id.partition("#")[0] in touched and id not in kept]
+            old = [id for id in ids if _page_of(id) in touched and id not in kept]
         else:
             old = []
         self._passages.update(passages, old)
@@ -123,7 +124,13 @@ class Index:
     def _hits(self, shelf: Shelf, query: str, k: int, domain: str | None) -> tuple[Hit, ...]:
         words = shelf.words(query)
         return tuple(
-            Hit(id=page.id, title=page.title, snippet=_snippet(page.text, words), score=score)
+            Hit(
+                id=page.id,
+                page=_page_of(page.id) if shelf is not self._pages else page.id,
+                title=page.title,
+                snippet=_snippet(page.text, words),
+                score=score,
+            )
             for page, score in shelf.search(query, k, domain)
         )
 
@@ -131,6 +138,11 @@ class Index:
 def _shelved(nodes: Iterable[Node]) -> Iterator[Page]:
     """The nodes that have a text."""
     return (Page(id=n.id, title=n.title, text=n.text, domain=n.domain) for n in nodes if n.text)
+
+
+def _page_of(passage: str) -> str:
+    """The id of the page that a passage is of: "<page>#<number>"."""
+    return passage.rpartition("#")[0]
 
 
 def _folded(title: str) -> str:

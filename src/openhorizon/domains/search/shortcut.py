@@ -61,13 +61,13 @@ def _found_by_words(task: Task, pages: list[str], resources: Resources) -> str:
         return ""
     brief, last = task.setup["form"] == "brief", pages[-1]
     hits = look_up(resources, task.instruction, brief)
-    if last in [hit.id.partition("#")[0] for hit in hits[:HITS_BRIEF]]:
+    if last in [hit.page for hit in hits[:HITS_BRIEF]]:
         return "searching for the question finds the page that tells the answer"
     if not brief and any(_tells(hit.snippet, task) for hit in hits):
         return "searching for the question shows the answer"
     if task.setup["form"] == "clues":
         first = look_up(resources, task.plan[-1].replace(BLANK, " "), brief)
-        if first and first[0].id.partition("#")[0] == last:
+        if first and first[0].page == last:
             return "searching for the last clue finds the page that tells the answer"
     return ""
 

@@ -56,7 +56,7 @@ def look_up(resources: Resources, query: str, brief: bool) -> tuple[Hit, ...]:
         return resources.index.search(query, HITS_BRIEF, domain=NAME)
     found: dict[str, Hit] = {}
     for hit in resources.index.passages(query, 3 * HITS, domain=NAME):
-        found.setdefault(hit.id.partition("#")[0], hit)
+        found.setdefault(hit.page, hit)
     return tuple(found.values())[:HITS]
 
 
