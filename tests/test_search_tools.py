@@ -364,7 +364,7 @@ def test_the_tiny_models_tools_are_what_they_were_and_real_ones_have_a_goal():
         (SearchPlan(backend="searxng", url="localhost:8888"), "full", "write http"),
         (SearchPlan(backend="searxng", url="http://me:secret@host/"), "full", "secrets"),
         (SearchPlan(backend="searxng", url="http://host/?key=secret"), "full", "secrets"),
-        (SearchPlan(today="9.3.2025"), "full", "is no day"),
+        (SearchPlan(today="2025-13-01"), "full", "is no day"),
     ],
 )
 def test_what_a_recipe_says_of_the_web_is_checked_before_anything_runs(plan, size, said):

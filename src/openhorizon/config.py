@@ -6,6 +6,7 @@ Units: steps are optimiser steps, tokens are the model's own, rates are fraction
 
 import re
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
@@ -283,7 +284,9 @@ def _search_problems(recipe: Recipe) -> list[str]:
         r"https?://[^\s/@?#]+(/[^\s@?#]*)?", plan.url
     ):  # a recipe is written to disk
         found.append("search.url is not a URL without query and secrets; write http://HOST:PORT")
-    if plan.today not in ("", "clock") and not re.fullmatch(r"\d{4}-[01]\d-[0-3]\d", plan.today):
+    try:
+        date.fromisoformat("2000-01-01" if plan.today in ("", "clock") else plan.today)
+    except ValueError:
         found.append(f"search.today={plan.today} is no day; write YYYY-MM-DD, or clock")
     return found
 
