@@ -126,6 +126,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS, st.integers(1, 50))
+@settings(deadline=None)
 def test_parts_hold_every_character_once_and_fit(texts, room):
     found = parts(texts, room)
     assert all(sum(end - start for _, start, end in part) <= room for part in found)
@@ -136,7 +137,7 @@ def test_parts_hold_every_character_once_and_fit(texts, room):
 
 
 @given(TEXTS, st.sampled_from(["a", "b", "ab ba", "zzz", ""]), st.integers(20, 90))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_is_cut_to_a_goal_is_in_the_pages_order_and_has_its_words(texts, goal, room):
     found = for_goal(texts, goal, room)
     if found is None:

@@ -79,7 +79,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def line(waits) -> Fetcher:
-    return Fetcher(private=True, seconds=2.0, tries=3, sleep=waits.append)
+    return Fetcher(private=True, seconds=10.0, tries=3, sleep=waits.append)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_slow_server_costs_no_more_than_the_time_it_is_given(server, slow):
     began = time.monotonic()
     with pytest.raises(InfrastructureError, match=r"within 0\.3 seconds"):
         engine.search("x", 5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 def test_nothing_is_asked_twice_and_the_key_is_nowhere_on_disk(server, serper, line, web, tmp_path):
@@ -337,7 +337,7 @@ def test_redirects_are_followed_a_few_times(server, web):
 @pytest.fixture
 def public(serper, tmp_path) -> Web:
     """Pages as they are read unless the user says otherwise."""
-    return Web(serper, Fetcher(seconds=2.0, tries=2, sleep=lambda s: None), tmp_path)
+    return Web(serper, Fetcher(seconds=10.0, tries=2, sleep=lambda s: None), tmp_path)
 
 
 def test_this_machine_and_its_network_are_not_read(server, public):
