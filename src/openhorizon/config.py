@@ -4,7 +4,9 @@ A run is a Python function (recipes/) that returns a `Recipe`; `--set path=value
 Units: steps are optimiser steps, tokens are the model's own, rates are fractions of one.
 """
 
+import re
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
@@ -27,6 +29,25 @@ class SandboxPlan(Plan, kw_only=True):
     """Where a model's programs run."""
 
     kind: Literal["auto", "bubblewrap", "local"] = "auto"  # auto: the safest that works here; local is unsafe
+
+
+class SearchPlan(Plan, kw_only=True):
+    """Where agents look up what open questions ask for; tasks made from a corpus are always looked up in it."""
+
+    backend: Literal["corpus", "serper", "searxng"] = (
+        "corpus"  # serper: its key is SERPER_API_KEY's, never here
+    )
+    url: str = ""  # of the back end; searxng: needed; serper: "" is its own
+    results: Annotated[int, Meta(ge=1, le=100)] = 10  # of one search
+    seconds: Annotated[float, Meta(gt=0.0, le=600.0)] = 20.0  # of one request, all of it
+    tries: Annotated[int, Meta(ge=1, le=10)] = 4  # of one request to the back end; pages get two at most
+    page_bytes: Annotated[int, Meta(ge=10_000)] = 5_000_000  # a larger page is not read
+    private_addresses: bool = (
+        False  # pages of this machine and its network may be read: only in a closed network
+    )
+    today: str = (
+        ""  # in the system prompt of full tasks: YYYY-MM-DD; "clock": the day they are made; "": not said
+    )
 
 
 class DomainPlan(Plan, kw_only=True):
@@ -205,6 +226,7 @@ class Recipe(Plan, kw_only=True):
     domains: dict[str, DomainPlan]
     corpus: str | None = None  # file or folder the search domain reads; none: the generated encyclopedia
     sandbox: SandboxPlan = SandboxPlan()
+    search: SearchPlan = SearchPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()
     teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)
@@ -222,7 +244,8 @@ class OwnPlan(Plan, kw_only=True):
 
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
-    return [*_task_problems(recipe), *_teacher_problems(recipe), *_model_problems(recipe)]
+    parts = (_task_problems, _search_problems, _teacher_problems, _model_problems)
+    return [line for part in parts for line in part(recipe)]
 
 
 def _task_problems(recipe: Recipe) -> list[str]:
@@ -246,6 +269,25 @@ def _task_problems(recipe: Recipe) -> list[str]:
         found.append("no domain has demonstrations; SFT needs some: raise domains.<name>.demonstrations")
     if not recipe.sft.steps and not recipe.sft.epochs:
         found.append("sft.steps and sft.epochs are both 0; set one of them")
+    return found
+
+
+def _search_problems(recipe: Recipe) -> list[str]:
+    plan, found = recipe.search, []
+    if plan.backend == "searxng" and not plan.url:
+        found.append("search.backend=searxng needs search.url, such as http://localhost:8888")
+    if plan.backend == "corpus" and plan.url:
+        found.append("search.url is of a web back end; set search.backend=serper or searxng")
+    if plan.backend != "corpus" and recipe.size == "mini":
+        found.append(f"search.backend={plan.backend} is for real models: set size=full")
+    if plan.url and not re.fullmatch(
+        r"https?://[^\s/@?#]+(/[^\s@?#]*)?", plan.url
+    ):  # a recipe is written to disk
+        found.append("search.url is not a URL without query and secrets; write http://HOST:PORT")
+    try:
+        date.fromisoformat("2000-01-01" if plan.today in ("", "clock") else plan.today)
+    except ValueError:
+        found.append(f"search.today={plan.today} is no day; write YYYY-MM-DD, or clock")
     return found
 
 

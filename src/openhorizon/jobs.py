@@ -5,13 +5,14 @@ import random
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhorizon.config import GrpoStage, Recipe, SftStage
 from openhorizon.domains import DOMAINS
-from openhorizon.domains.domain import Order, Resources
+from openhorizon.domains.domain import Order, Resources, Size
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.graph.store import GraphStore
@@ -54,13 +55,15 @@ class Scene:
 def scene(run_dir: str) -> Scene:
     """The run's graph, index and sandbox, ready for attempts."""
     from openhorizon.retrieval.index import Index
+    from openhorizon.retrieval.web import Web
     from openhorizon.sandboxes import open_sandbox
 
     run = Run.load(run_dir)
     with GraphStore(run.dir / "graph.db") as store:
         graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
-    return Scene(run, run.recipe, Resources(graph, Index.of_graph(graph), sandbox))
+    index, web = Index.of_graph(graph, run.dir / "index"), Web.open(run.recipe.search, run.dir / "web")
+    return Scene(run, run.recipe, Resources(graph, index, sandbox, web=web))
 
 
 def harmless(recipe: Recipe) -> bool:
@@ -75,7 +78,8 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     at = scene(run_dir)
     plan = at.recipe.domains[name]
     count = plan.train if split is Split.TRAIN else plan.heldout
-    order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size)
+    today = date.today().isoformat() if at.recipe.search.today == "clock" else at.recipe.search.today
+    order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size, today=today)
     outcome = play(DOMAINS[name], at.resources.graph, order, at.resources, count, done=tick)
     stage = at.run.stage("tasks")
     with GraphStore(at.graph_path) as store:
@@ -152,10 +156,10 @@ def chat_of(run: Run, folder: str | Path) -> "Chat":
     return Chat.load(folder, brief=not run.recipe.model.base)
 
 
-def sample_of(pair: Pair, chat: "Chat") -> Sample:
+def sample_of(pair: Pair, chat: "Chat", size: Size) -> Sample:
     from openhorizon.training.samples import message_sample
 
-    tools = tuple(t.schema for t in DOMAINS[pair.task.domain].tools)
+    tools = tuple(t.schema for t in DOMAINS[pair.task.domain].sized(size).tools)
     return message_sample(pair.judged.trajectory, chat, tools)
 
 
@@ -197,7 +201,7 @@ def train_sft(rank: int, world: int, run_dir: str) -> tuple[int, int]:
     ]
     model = load_model(base_folder(run), recipe.model)
     watch = watch_for(run, "sft", rank, world)
-    samples = [sample_of(p, chat) for p in pairs]
+    samples = [sample_of(p, chat, recipe.size) for p in pairs]
     too_long = sum(len(s.token_ids) > recipe.sft.max_length for s in samples)
     steps = sft(model, samples, recipe.sft, seed=recipe.seed, watch=watch)
     if rank == 0:
@@ -230,7 +234,7 @@ def train_teacher(run_dir: str, name: str) -> int:
                     split=Split.TRAIN, seed=recipe.seed, levels=recipe.domains[name].levels, size=recipe.size
                 )
                 shown = curriculum.demonstrations(stage, pairs, at.resources, order)
-                samples = [sample_of(Pair(task=t, judged=j), chat) for t, j in shown]
+                samples = [sample_of(Pair(task=t, judged=j), chat, recipe.size) for t, j in shown]
                 steps += sft(model, samples, stage, seed=recipe.seed + n, watch=watch)
             else:
                 assert isinstance(stage, GrpoStage)

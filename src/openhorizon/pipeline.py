@@ -188,6 +188,10 @@ def advance(run: Run, until: str, shown: "Shown") -> None:
     """Run every stage that is not done, in order, up to the one whose verb is `until`."""
     last = next(i for i, (verb, _) in enumerate(STAGES.values()) if verb == until)
     todo = [name for name in list(STAGES)[: last + 1] if not run.stage(name).done]
+    if run.recipe.search.backend != "corpus":
+        from openhorizon.retrieval.web import Web
+
+        Web.open(run.recipe.search, run.dir / "web")  # a missing key is told before hours of work
     if (
         jobs.harmless(run.recipe)
         and set(todo) - {"graph", "report"}

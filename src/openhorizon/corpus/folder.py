@@ -129,6 +129,18 @@ def _markdown(path: str, ids: dict[str, str], source: str) -> tuple[str, Paragra
     return title, paragraphs
 
 
+def markdown_page(source: str) -> tuple[str, list[str]]:
+    """Title ("" if none) and paragraphs of a Markdown page that stands alone."""
+    title, paragraphs = _markdown("", {}, source)
+    return title, paragraphs.texts
+
+
+def html_page(source: str) -> tuple[str, list[str]]:
+    """Title ("" if none) and paragraphs of an HTML page that stands alone."""
+    title, paragraphs = _html("", {}, source)
+    return title, paragraphs.texts
+
+
 def _front_matter(source: str) -> tuple[str, str]:
     """The title a YAML head gives ("" if none) and the source without that head."""
     if not source.startswith("---\n") or "\n---" not in source[3:]:

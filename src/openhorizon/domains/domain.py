@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from openhorizon.errors import ToolError
@@ -27,6 +27,7 @@ from openhorizon.records import (
 
 if TYPE_CHECKING:
     from openhorizon.retrieval.index import Index
+    from openhorizon.retrieval.web import Web
     from openhorizon.sandboxes.sandbox import Sandbox
 
 Size = Literal[
@@ -41,6 +42,7 @@ class Order(Record, kw_only=True):
     seed: int
     levels: tuple[int, ...] = (1, 2, 3)  # difficulties to draw from, evenly
     size: Size = "mini"
+    today: str = ""  # the day, YYYY-MM-DD, on which full tasks are asked; "": not said
 
 
 class Observation(Record, kw_only=True):
@@ -48,6 +50,7 @@ class Observation(Record, kw_only=True):
 
     text: str
     sources: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()  # sources that the graph may not hold yet; written back with the attempt
 
 
 class Seen(Record, kw_only=True):
@@ -69,6 +72,7 @@ class Resources:
     index: "Index"
     sandbox: "Sandbox"
     ask: Ask | None = None  # who summarises for tools; None: they cut instead
+    web: "Web | None" = None  # where open questions are looked up; None: in the index
 
 
 @dataclass(frozen=True)
@@ -200,10 +204,15 @@ class Domain:
     )
     # the messages an attempt begins with; None: the protocol as the system's message, the instruction as the user's
     opening: Callable[[Task], tuple[Message, ...]] | None = None
+    full_tools: tuple[Tool, ...] = ()  # of full tasks, where they differ from `tools`; (): they do not
     by_name: dict[str, Tool] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {t.name: t for t in self.tools})
+
+    def sized(self, size: Size) -> "Domain":
+        """The domain with the tools of tasks of this size."""
+        return replace(self, tools=self.full_tools) if size == "full" and self.full_tools else self
 
     def call(self, env: Any, call: ToolCall) -> ToolResult:
         """Run one call. What the model did wrong comes back as a result with ok=False; infrastructure errors rise."""
@@ -216,5 +225,5 @@ class Domain:
         except ToolError as error:
             return ToolResult(call=call, text=f"error: {error}", ok=False)
         if isinstance(seen, Observation):
-            return ToolResult(call=call, text=seen.text, sources=seen.sources)
+            return ToolResult(call=call, text=seen.text, sources=seen.sources, nodes=seen.nodes)
         return ToolResult(call=call, text=str(seen))

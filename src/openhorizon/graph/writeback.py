@@ -4,7 +4,8 @@
     attempt     ARTIFACT  --depends_on "attempts"--> task;  --produces--> each action
     a_t         ACTION    one per tool call, one per message without a call; --next--> a_t+1;
                           --depends_on "state"--> what was seen just before (s_t): the task, then observations
-    o_t         OBSERVATION  <--produces-- a_t;  --depends_on "consulted"--> corpus nodes (ToolResult.sources)
+    o_t         OBSERVATION  <--produces-- a_t;  --depends_on "consulted"--> corpus nodes (ToolResult.sources), or
+                          what came from outside (ToolResult.nodes), which is written with it
     v_t         VERDICT   --verifies--> the turn's actions; the outcome's: the attempt; the acceptance: the task
 
 Ids are readable and follow from the attempt alone ("<attempt>/2.0" is call 0 of turn 2, "<attempt>/2.0/seen" what it
@@ -165,7 +166,13 @@ def _write_observation(
 ) -> None:
     title = "user" if result.call is None and result.ok else "seen" if result.ok else "error"
     nodes.append(Node(id=node_id, kind=NodeKind.OBSERVATION, domain=domain, title=title, text=result.text))
+    nodes += result.nodes
     edges.append(Edge(source=action, target=node_id, kind=EdgeKind.PRODUCES))
+    edges += [
+        Edge(source=n.id, target=n.id.partition("#")[0], kind=EdgeKind.SUPPORTS)
+        for n in result.nodes
+        if "#" in n.id
+    ]
     edges += [
         Edge(source=node_id, target=source, kind=EdgeKind.DEPENDS_ON, label="consulted")
         for source in dict.fromkeys(result.sources)

@@ -174,6 +174,7 @@ class Call:
         """The run's graph, index, sandbox and protocol; nothing where all prompts are plain. RunError: it is no run, or
         not the one the tasks were made in."""
         from openhorizon.retrieval.index import Index
+        from openhorizon.retrieval.web import Web
         from openhorizon.sandboxes import open_sandbox
 
         if self.resources is None:
@@ -194,7 +195,11 @@ class Call:
         programs = any(pool.domain.tools for pool in self.pools.values())
         sandbox = open_sandbox(run.recipe.sandbox.kind) if programs else no_resources().sandbox
         try:
-            resources = Resources(graph=graph, index=Index.of_graph(graph), sandbox=sandbox)
+            index, web = (
+                Index.of_graph(graph, run.dir / "index"),
+                Web.open(run.recipe.search, run.dir / "web"),
+            )
+            resources = Resources(graph=graph, index=index, sandbox=sandbox, web=web)
             yield World(resources, run.recipe.size, not run.recipe.model.base)
         finally:
             sandbox.close()

@@ -127,7 +127,7 @@ def fitted(
         raise ConfigError(
             f"distill.context_tokens={plan.context_tokens} is above the context of the {whose} ({most}); lower it"
         )
-    tools = tuple(t.schema for t in domain.tools)
+    tools = tuple(t.schema for t in domain.sized(size).tools)
     found: list[Task] = []
     too_long: list[tuple[int, int, int, int]] = []  # tokens, needed beside them, room, line
     longest = 0

@@ -13,6 +13,7 @@ from openhorizon.config import (
     Optim,
     Recipe,
     SandboxPlan,
+    SearchPlan,
     SftPlan,
     SftStage,
     TeacherPlan,
@@ -40,6 +41,7 @@ def paper() -> Recipe:
             "scientific_agentic": DomainPlan(train=8_000, demonstrations=8_000, heldout=500),
         },
         sandbox=SandboxPlan(kind="auto"),
+        search=SearchPlan(results=50),
         model=ModelPlan(base="Qwen/Qwen3.5-35B-A3B", dtype="bfloat16", context=262_144),
         sft=SftPlan(epochs=1.0, batch_tokens=BATCH_TOKENS, max_length=LENGTH, optim=STAGE_1),
         teachers={
@@ -142,6 +144,7 @@ SOURCES: dict[str, str] = {
     ),
     "domains.science.demonstrations": "the six domains, science: about 15K problems",
     "domains.instructions.demonstrations": "the six domains, instructions: 13K constraint prompts + 10K long-context questions",
+    "search.results": "evaluation protocol: top-50 results, where a web back end is configured",
     "model.base": "stage 1: 40 layers, 256 experts, 8 active",
     "model.dtype": SILENT,
     "model.context": "the six domains, search: 256K context",

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from openhorizon.records.base import Record
+from openhorizon.records.graph import Node
 from openhorizon.records.messages import Message, ToolCall
 from openhorizon.records.tasks import Task
 
@@ -43,6 +44,7 @@ class ToolResult(Record, kw_only=True):
     text: str  # what the model reads
     ok: bool = True  # False: the text is an error message
     sources: tuple[str, ...] = ()  # ids of the graph nodes that were consulted
+    nodes: tuple[Node, ...] = ()  # of them, those that came from outside the graph, such as pages of the web
 
 
 class Turn(Record, kw_only=True):

@@ -1,38 +1,30 @@
-"""A full-text index over pages, held in memory: what the agent may look up.
+"""What the agent may look up: pages by words, by title and by id, and their passages by words.
 
-Ranking is BM25 over title (weighted) and text, by tantivy; the texts themselves stay in Python, so that a page is
-read without touching the index. A query is cut into words by the same analyser as the pages and every word is
+Ranking is BM25 over title (weighted) and text, by tantivy (`shelf.py`); the texts themselves stay in Python, so that a
+page is read without touching the index. A query is cut into words by the same analyser as the pages and every word is
 optional: no query syntax, so nothing that a model writes can be a wrong query.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from openhorizon.records import NodeKind, Record
+from openhorizon.records import Node, NodeKind, Record
+from openhorizon.retrieval.shelf import Page, Shelf
 
 if TYPE_CHECKING:
     from openhorizon.graph.graph import Graph
 
-TITLE_WEIGHT = 2.0
 SNIPPET = 160  # characters
-QUERY_WORDS = 64  # words of a query that count; a longer one is cut
-MARGIN = 16  # hits fetched beyond k, so that ties at the cut are parted by page order, not by chance
-
-
-class Page(Record, kw_only=True):
-    """One page that can be found and read."""
-
-    id: str
-    title: str
-    text: str
-    domain: str = ""  # "" in an index that was not made from a graph
+LARGE = 20_000  # pages, or passages, from which an index is kept on disk
 
 
 class Hit(Record, kw_only=True):
     """One search result."""
 
-    id: str
+    id: str  # of the page or passage that was found
+    page: str  # id of its page
     title: str
     snippet: (
         str  # at most SNIPPET characters of the text around the first word of the query that stands in it
@@ -41,15 +33,18 @@ class Hit(Record, kw_only=True):
 
 
 class Index:
-    """Pages by words, by title and by id. The order of the pages breaks ties, so equal input gives equal results."""
+    """Pages and their passages. The order they came in breaks ties, so equal input gives equal results."""
 
-    def __init__(self, pages: Iterable[Page] = ()):
-        self._pages = tuple(pages)
-        self._by_id: dict[str, int] = {}
-        self._by_title: dict[str, list[int]] = {}
-        for number, page in enumerate(self._pages):
-            self._by_id.setdefault(page.id, number)
-            self._by_title.setdefault(_folded(page.title), []).append(number)
+    def __init__(
+        self,
+        pages: Iterable[Page] = (),
+        passages: Callable[[], Iterable[Page]] = tuple,
+        folder: Path | None = None,
+    ):
+        """`passages` is called at the first search for passages. `folder`: where an index that is LARGE lies on disk,
+        memory-mapped and opened again by whoever has the same pages; None: always in memory."""
+        self._given_passages, self._folder = passages, folder
+        self._pages = self._shelf("pages", pages)
 
     @classmethod
     def build(cls, pages: Iterable[tuple[str, str, str]]) -> "Index":
@@ -57,10 +52,13 @@ class Index:
         return cls(Page(id=id, title=title, text=text) for id, title, text in pages)
 
     @classmethod
-    def of_graph(cls, graph: "Graph") -> "Index":
-        """The index over the graph's pages: its entities that have a text, of every domain."""
-        nodes = graph.nodes(kind=NodeKind.ENTITY)
-        return cls(Page(id=n.id, title=n.title, text=n.text, domain=n.domain) for n in nodes if n.text)
+    def of_graph(cls, graph: "Graph", folder: Path | None = None) -> "Index":
+        """The index over the graph's pages (entities that have a text) and passages (evidence), of every domain."""
+        return cls(
+            _shelved(graph.nodes(kind=NodeKind.ENTITY)),
+            lambda: _shelved(graph.nodes(kind=NodeKind.EVIDENCE)),
+            folder,
+        )
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -70,9 +68,8 @@ class Index:
 
     def page(self, title_or_id: str, domain: str | None = None) -> Page | None:
         """The page with this id or, case and spaces aside, this title; the first of several; None if there is none."""
-        number = self._by_id.get(title_or_id)
-        numbers = ([] if number is None else [number]) + self._by_title.get(_folded(title_or_id), [])
-        found = (self._pages[n] for n in numbers)
+        ids = [title_or_id, *self._by_title.get(_folded(title_or_id), ())]
+        found = (page for id in ids if (page := self._pages.get(id)) is not None)
         return next((p for p in found if domain is None or p.domain == domain), None)
 
     def search(self, query: str, k: int = 5, domain: str | None = None) -> tuple[Hit, ...]:
@@ -80,78 +77,72 @@ class Index:
 
         Never raises for a query. `domain` leaves only that domain's pages.
         """
-        words = list(dict.fromkeys(self._analyser.analyze(_sound(query))))[:QUERY_WORDS]
-        if not words or k < 1 or not self._pages:
-            return ()
-        searcher = self._opened.searcher()
-        found = searcher.search(self._query(words, domain), k + MARGIN, count=False).hits
-        ranked = sorted((-round(score, 4), searcher.doc(address)["number"][0]) for score, address in found)
-        return tuple(self._hit(number, -negative, words) for negative, number in ranked[:k])
+        return self._hits(self._pages, query, k, domain)
+
+    def passages(self, query: str, k: int = 5, domain: str | None = None) -> tuple[Hit, ...]:
+        """The k best passages, as `search`; the k best pages of an index that has none."""
+        return self._hits(self._passages if len(self._passages) else self._pages, query, k, domain)
 
     def frequency(self, word: str) -> int:
         """On how many pages the word stands in the text, in this very form, case aside."""
-        words = self._analyser.analyze(_sound(word))
-        return self._opened.searcher().doc_freq("text", words[0]) if words else 0
+        return self._pages.frequency(word)
 
-    def _hit(self, number: int, score: float, words: list[str]) -> Hit:
-        page = self._pages[number]
-        return Hit(id=page.id, title=page.title, snippet=_snippet(page.text, words), score=score)
+    def update(self, nodes: Iterable[Node], removed: Iterable[str] = ()) -> None:
+        """Bring pages and passages (nodes of a graph, of any kind) up to date; `removed` are ids of pages.
 
-    def _query(self, words: list[str], domain: str | None) -> Any:
-        import tantivy
-
-        query, schema, any_of, all_of = (
-            tantivy.Query,
-            self._opened.schema,
-            tantivy.Occur.Should,
-            tantivy.Occur.Must,
-        )
-        clauses = []
-        for word in words:
-            title = query.boost_query(query.term_query(schema, "title", word), TITLE_WEIGHT)
-            clauses += [(any_of, title), (any_of, query.term_query(schema, "text", word))]
-        wanted = query.boolean_query(clauses)
-        if domain is None:
-            return wanted
-        only = query.const_score_query(query.term_query(schema, "domain", domain), 0.0)
-        return query.boolean_query([(all_of, wanted), (all_of, only)])
+        A page that is replaced or removed takes its old passages with it. The next search sees it all.
+        """
+        nodes, removed = tuple(nodes), tuple(removed)
+        pages = list(_shelved(n for n in nodes if n.kind is NodeKind.ENTITY))
+        passages = list(_shelved(n for n in nodes if n.kind is NodeKind.EVIDENCE))
+        touched = {page.id for page in pages if self._pages.get(page.id) is not None} | {*removed}
+        kept = {passage.id for passage in passages}
+        if touched:
+            ids = (passage.id for passage in self._passages)
+            old = [id for id in ids if _page_of(id) in touched and id not in kept]
+        else:
+            old = []
+        self._passages.update(passages, old)
+        self._pages.update(pages, removed)
+        self.__dict__.pop("_by_title", None)
 
     @cached_property
-    def _analyser(self) -> Any:
-        """The same cutting as tantivy's "default" analyser, which the fields use."""
-        import tantivy
-
-        builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        return builder.filter(tantivy.Filter.remove_long(40)).filter(tantivy.Filter.lowercase()).build()
+    def _passages(self) -> Shelf:
+        return self._shelf("passages", self._given_passages())
 
     @cached_property
-    def _opened(self) -> Any:
-        """The tantivy index, built at the first search: whoever only reads pages does not pay for it."""
-        import tantivy
+    def _by_title(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for page in self._pages:
+            found.setdefault(_folded(page.title), []).append(page.id)
+        return found
 
-        schema = tantivy.SchemaBuilder()
-        schema.add_integer_field("number", stored=True)
-        schema.add_text_field("domain", tokenizer_name="raw", index_option="basic")
-        schema.add_text_field("title", index_option="freq")
-        schema.add_text_field("text", index_option="freq")
-        index = tantivy.Index(schema.build())
-        writer = index.writer(
-            15_000_000, num_threads=1
-        )  # the least that tantivy takes without many small segments
-        for number, page in enumerate(self._pages):
-            writer.add_document(
-                tantivy.Document(
-                    number=number, domain=page.domain, title=_sound(page.title), text=_sound(page.text)
-                )
+    def _shelf(self, name: str, pages: Iterable[Page]) -> Shelf:
+        pages = list(pages)
+        return Shelf(pages, self._folder / name if self._folder and len(pages) >= LARGE else None)
+
+    def _hits(self, shelf: Shelf, query: str, k: int, domain: str | None) -> tuple[Hit, ...]:
+        words = shelf.words(query)
+        return tuple(
+            Hit(
+                id=page.id,
+                page=_page_of(page.id) if shelf is not self._pages else page.id,
+                title=page.title,
+                snippet=_snippet(page.text, words),
+                score=score,
             )
-        writer.commit()
-        index.reload()
-        return index
+            for page, score in shelf.search(query, k, domain)
+        )
 
 
-def _sound(text: str) -> str:
-    """The text without lone surrogates, which JSON can carry and tantivy refuses."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def _shelved(nodes: Iterable[Node]) -> Iterator[Page]:
+    """The nodes that have a text."""
+    return (Page(id=n.id, title=n.title, text=n.text, domain=n.domain) for n in nodes if n.text)
+
+
+def _page_of(passage: str) -> str:
+    """The id of the page that a passage is of: "<page>#<number>"."""
+    return passage.rpartition("#")[0]
 
 
 def _folded(title: str) -> str:

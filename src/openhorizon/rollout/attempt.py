@@ -53,7 +53,7 @@ async def attempt(
     Never raises for what the model or its program did. `number` tells attempts at the same task apart; the
     attempt's randomness comes from `seed`, the task's id and `number` alone.
     """
-    name = f"{task.id}@{play.engine.policy}/{number}"
+    name, domain = f"{task.id}@{play.engine.policy}/{number}", domain.sized(play.size)
     prompt = opening(task, domain, play.size)
     turns: list[Turn] = []
 

@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from zlib import crc32
 
+from msgspec import structs
+
 from openhorizon.domains.domain import Order, Size
 from openhorizon.domains.names import split_of
 from openhorizon.domains.search.clues import names_in
 from openhorizon.domains.search.encyclopedia import PHRASES
+from openhorizon.domains.search.protocol import limits as full_limits
 from openhorizon.domains.search.walk import Region
 from openhorizon.graph.graph import Graph
-from openhorizon.records import Edge, Evidence, Limits, Node, Split, Task, VerifierSpec
+from openhorizon.records import Edge, Evidence, Node, Split, Task, VerifierSpec
 
 NAME = "search"
 TRIES = 1_000  # walks without a new task before a level counts as used up
@@ -42,10 +45,17 @@ def propose(graph: Graph, order: Order) -> Iterator[Task]:
                 task = _task(graph, region, rng.choice(starts), level, order, rng)
                 if task is None or not is_new(task):
                     continue
-                yield task
+                yield dated(task, order.today)
                 break
             else:
                 levels.remove(level)
+
+
+def dated(task: Task, today: str) -> Task:
+    """The task as asked on that day; a brief one, or of no day, as it is."""
+    if not today or task.setup["form"] == "brief":
+        return task
+    return structs.replace(task, setup=task.setup | {"today": today})
 
 
 def _novelty() -> Callable[[Task], bool]:
@@ -124,8 +134,7 @@ def _build(
     evidence = tuple(_evidence(graph.node(str(edge.data["passage"]))) for edge in chain)
     limits = None
     if form != "brief":
-        turns = len(chain) * 2 + 8
-        limits = Limits(turns=turns, response_tokens=2048, context_tokens=65_536, tool_calls=turns * 2)
+        limits = full_limits(len(chain))
     return Task(
         id=f"{NAME}/{split}/{_slug(pages[0].title)}-{len(chain)}-{crc32(instruction.encode()):08x}",
         domain=NAME,

@@ -2,7 +2,7 @@
 
 from openhorizon.domains.domain import Resources
 from openhorizon.domains.search.clues import BLANK, COMMON, find, names_in, title_words
-from openhorizon.domains.search.tools import HITS, HITS_BRIEF, NAME
+from openhorizon.domains.search.tools import HITS_BRIEF, look_up
 from openhorizon.records import EdgeKind, Task
 
 
@@ -60,14 +60,14 @@ def _found_by_words(task: Task, pages: list[str], resources: Resources) -> str:
     if len(pages) < 2:
         return ""
     brief, last = task.setup["form"] == "brief", pages[-1]
-    hits = resources.index.search(task.instruction, HITS_BRIEF if brief else HITS, domain=NAME)
-    if last in [hit.id for hit in hits[:HITS_BRIEF]]:
+    hits = look_up(resources, task.instruction, brief)
+    if last in [hit.page for hit in hits[:HITS_BRIEF]]:
         return "searching for the question finds the page that tells the answer"
     if not brief and any(_tells(hit.snippet, task) for hit in hits):
         return "searching for the question shows the answer"
     if task.setup["form"] == "clues":
-        first = resources.index.search(task.plan[-1].replace(BLANK, " "), 1, domain=NAME)
-        if first and first[0].id == last:
+        first = look_up(resources, task.plan[-1].replace(BLANK, " "), brief)
+        if first and first[0].page == last:
             return "searching for the last clue finds the page that tells the answer"
     return ""
 

@@ -1,43 +1,90 @@
-"""What the agent may do: search the pages, read one, run a program."""
+"""What the agent may do: search, read a page, run a program. Tasks from a corpus are looked up in the index; open
+questions on the web, where one is configured."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openhorizon.domains.domain import Observation, Resources, tool
+from openhorizon.domains.domain import Ask, Observation, Resources, tool
 from openhorizon.domains.search.encyclopedia import says
+from openhorizon.domains.search.reading import ROOM, Shown, for_goal, summarised, whole_or_part
 from openhorizon.errors import ToolError
-from openhorizon.records import EdgeKind, Task
+from openhorizon.records import EdgeKind, Node, NodeKind, Task
+from openhorizon.retrieval.index import Hit
 
 NAME = "search"
-PART = 8_000  # characters of a page that one call returns
+OPEN = "open"  # setup["form"] of a task that no corpus was walked for: its question may be about anything
 HITS_BRIEF, HITS = 3, 10
+WEB_LINKS = 40  # links that are listed under what is shown of a page of the web
 OUTPUT = 4_000  # characters of a program's output that are shown
 ARROW = " -> "
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What an attempt works at: the resources, and whether it speaks briefly. It knows nothing of the answer."""
+    """What an attempt works at: the resources, and how it speaks and where it looks. It knows nothing of the answer."""
 
     resources: Resources
     brief: bool
+    open: bool = False  # looks on the web, where there is one
 
 
 def open_desk(task: Task, resources: Resources) -> Desk:
-    return Desk(resources, task.setup.get("form") == "brief")
+    form = task.setup.get("form", OPEN)
+    return Desk(resources, form == "brief", form == OPEN and resources.web is not None)
 
 
 @tool
-def search(env: Desk, query: str) -> str:
+def search(env: Desk, query: str) -> Observation:
     """Find pages by words. Returns the titles of the best pages.
 
     query: words that stand in the title or the text
     """
-    hits = env.resources.index.search(query, HITS_BRIEF if env.brief else HITS, domain=NAME)
+    if env.open:
+        return _search_web(env, query)
+    hits = look_up(env.resources, query, env.brief)
     if not hits:
         raise ToolError("no page has these words")
     if env.brief:
-        return "; ".join(hit.title for hit in hits)
-    return "\n".join(f"{n}. {hit.title}: {hit.snippet}" for n, hit in enumerate(hits, start=1))
+        return Observation(text="; ".join(hit.title for hit in hits))
+    lines = (f"{n}. {hit.title}: {hit.snippet}" for n, hit in enumerate(hits, start=1))
+    return Observation(text="\n".join(lines), sources=tuple(hit.id for hit in hits))
+
+
+def look_up(resources: Resources, query: str, brief: bool) -> tuple[Hit, ...]:
+    """What a search of the corpus shows: whole pages to the tiny model; else each page by its best passage."""
+    if brief:
+        return resources.index.search(query, HITS_BRIEF, domain=NAME)
+    found: dict[str, Hit] = {}
+    for hit in resources.index.passages(query, 3 * HITS, domain=NAME):
+        found.setdefault(hit.page, hit)
+    return tuple(found.values())[:HITS]
+
+
+def _search_web(env: Desk, query: str) -> Observation:
+    assert env.resources.web is not None
+    found = env.resources.web.search(query)
+    if not found:
+        raise ToolError("the search found nothing; try other words")
+    lines, sources, nodes = [], [], []
+    for n, one in enumerate(found, start=1):
+        lines.append(f"{n}. {one.title}{f' ({one.date})' if one.date else ''}: {one.snippet}\n   {one.url}")
+        seen = web_nodes(one.url, one.title, [one.snippet])
+        nodes += seen
+        sources.append(seen[-1].id)  # the page's, where there is no snippet
+    return Observation(text="\n".join(lines), sources=tuple(sources), nodes=tuple(nodes))
+
+
+def web_nodes(url: str, title: str, texts: Sequence[str]) -> list[Node]:
+    """The page as a node without a text, and a node for each text that was seen of it: what an attempt retrieved, which
+    is no part of the corpus that tasks are made from."""
+    from openhorizon.retrieval.web import node_id
+
+    kind = NodeKind.OBSERVATION
+    page = Node(id=node_id(url), kind=kind, domain=NAME, title=title, source=url)
+    ids = dict.fromkeys(text for text in texts if text)
+    return [page] + [
+        Node(id=node_id(url, t), kind=kind, domain=NAME, title=title, text=t, source=url) for t in ids
+    ]
 
 
 @tool
@@ -48,37 +95,31 @@ def read_page(env: Desk, title: str, part: int = 1) -> Observation:
     title: title of the page, as search gives it
     part: which part of a long page, from 1
     """
+    return read_corpus(env, title, "", part)
+
+
+def read_corpus(env: Desk, title: str, goal: str, part: int | None) -> Observation:
+    """A page of the corpus; `part` None: what the goal asks for."""
     page = env.resources.index.page(title, domain=NAME)
     if page is None:
         raise ToolError(f"there is no page {title[:80]}")
     graph = env.resources.graph
-    if len(page.text) <= PART and part == 1:
-        passages = tuple(e.source for e in graph.into(page.id, EdgeKind.SUPPORTS))
-        text = page.text
+    ids = tuple(e.source for e in graph.into(page.id, EdgeKind.SUPPORTS))
+    if len(page.text) <= ROOM and part in (None, 1):
+        text, seen = page.text, ids
     else:
-        text, passages = _part(env, page.id, page.title, part)
-    return Observation(text=text + _links(env, page.id, set(passages)), sources=(page.id, *passages))
+        found = shown(env.resources.ask, page.title, [graph.node(id).text for id in ids], goal, part)
+        text, seen = found.text, tuple(ids[n] for n in found.paragraphs)
+    return Observation(text=text + _links(env, page.id, set(seen)), sources=(page.id, *seen))
 
 
-def _part(env: Desk, page: str, title: str, part: int) -> tuple[str, tuple[str, ...]]:
-    """The paragraphs of one part with a note on what follows, and their ids. Whole paragraphs only."""
-    graph = env.resources.graph
-    parts: list[list[str]] = [[]]
-    room = PART
-    for edge in graph.into(page, EdgeKind.SUPPORTS):
-        length = len(graph.node(edge.source).text)
-        if length > room and parts[-1]:
-            parts.append([])
-            room = PART
-        parts[-1].append(edge.source)
-        room -= length
-    if not 1 <= part <= len(parts):
-        raise ToolError(f"{title} has parts 1 to {len(parts)}")
-    ids = tuple(parts[part - 1])
-    text = "\n\n".join(graph.node(id).text for id in ids)
-    if len(parts) > 1:
-        text += f"\n\n[part {part} of {len(parts)}]"
-    return text, ids
+def shown(ask: Ask | None, title: str, paragraphs: Sequence[str], goal: str, part: int | None) -> Shown:
+    """Of a long page: the part asked for, else what the goal asks for, else the first part."""
+    found = None
+    if goal.strip() and part is None:
+        found = summarised(paragraphs, goal, ask) if ask is not None else None
+        found = found or for_goal(paragraphs, goal)
+    return found or whole_or_part(paragraphs, 1 if part is None else part, title)
 
 
 def _links(env: Desk, page: str, passages: set[str]) -> str:
