@@ -5,6 +5,7 @@ file of it (`snapshot.py`) and writes it anew when the store moved on.
 """
 
 import fcntl
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -14,7 +15,9 @@ import numpy as np
 from openhorizon.files import unwritable
 from openhorizon.graph.links import CODES, Links
 from openhorizon.graph.snapshot import (
+    EDGE_KINDS,
     NODE_CODES,
+    NODE_KINDS,
     Items,
     Parts,
     Places,
@@ -112,6 +115,40 @@ class Graph:
     def ids(self, places: Iterable[int]) -> tuple[str, ...]:
         """Ids at these positions; those below 0 (where a walk had ended) are left out."""
         return tuple(self._parts.ids[int(place)] for place in places if place >= 0)
+
+    def node_at(self, place: int) -> Node:
+        """The node at this position."""
+        return self._nodes[place]
+
+    def beside(self, places: np.ndarray) -> np.ndarray:
+        """Positions of the nodes one edge away from any of these, either direction, ascending."""
+        here = np.zeros(len(self._links.out_at) - 2, bool)
+        here[places] = True
+        ends = self._links.target[here[self._links.source]], self._links.source[here[self._links.target]]
+        found = np.unique(np.concatenate(ends))
+        return found[found < len(self._nodes)]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many nodes of each (domain, kind), sorted."""
+        parts = self._parts
+        codes, found = np.unique(
+            parts.domains.astype(np.int64) * len(NODE_KINDS) + parts.kinds, return_counts=True
+        )
+        named = {
+            (parts.names[code // len(NODE_KINDS)], NODE_KINDS[code % len(NODE_KINDS)].value): n
+            for code, n in zip(codes.tolist(), found.tolist())
+        }
+        return dict(sorted(named.items()))
+
+    def edge_counts(self) -> dict[str, int]:
+        """How many edges of each kind, sorted."""
+        found = np.bincount(self._links.kind, minlength=len(EDGE_KINDS)).tolist()
+        return dict(sorted((kind.value, n) for kind, n in zip(EDGE_KINDS, found) if n))
+
+    def titles(self, kind: NodeKind) -> dict[tuple[str, str], int]:
+        """How many nodes of the kind have each (domain, title), sorted: what verdicts said, which tools were used."""
+        found = Counter((n.domain, n.title) for n in map(self.node_at, self.where(kinds=(kind,)).tolist()))
+        return dict(sorted(found.items()))
 
     def walks(
         self,

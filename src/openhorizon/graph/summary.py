@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from openhorizon.graph.graph import Graph
 from openhorizon.graph.store import Attempt, GraphStore, Step
 from openhorizon.records import Node, NodeKind, Record
 
@@ -16,8 +17,8 @@ class GraphSummary(Record, kw_only=True):
     rejected: dict[str, dict[str, int]]  # domain -> acceptance check that failed -> how many
 
 
-def summarise(store: GraphStore) -> GraphSummary:
-    """The counts of everything in the store."""
+def summarise(store: GraphStore | Graph) -> GraphSummary:
+    """The counts of everything in the store, or in a part of the graph."""
     nodes: dict[str, dict[str, int]] = {}
     for (domain, kind), n in store.counts().items():
         nodes.setdefault(domain, {})[kind] = n
