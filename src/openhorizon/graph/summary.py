@@ -76,7 +76,7 @@ def render(summary: GraphSummary) -> Any:
     for table in (held, edges, played):
         for column in table.columns[1:]:
             column.justify = "left" if column.header == "why" else "right"
-    return Group(held, edges, played)
+    return Group(*(table for table in (held, edges, played) if table.row_count))
 
 
 def task_story(store: GraphStore, task_id: str) -> tuple[str, ...]:
