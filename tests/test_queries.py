@@ -14,7 +14,7 @@ from openhorizon.domains import DOMAINS
 from openhorizon.domains.domain import Order, Resources
 from openhorizon.errors import RunError
 from openhorizon.graph.graph import Graph, open_or_rebuild
-from openhorizon.graph.queries import consulting, evidence, failed, grounding, nearest, side_by_side
+from openhorizon.graph.queries import consulting, covers, evidence, failed, grounding, nearest, side_by_side
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.summary import summarise
 from openhorizon.graph.writeback import Acceptance, written
@@ -174,6 +174,9 @@ def test_an_answer_is_not_closed_unless_it_passed_was_accepted_and_all_evidence_
     store, task, good = towns
     found = grounding(store, task.id)
     assert (found.closed, found.attempt.id) == (True, good.trajectory.id)
+    store.add(*written(task, (), Acceptance(accepted=False, check="unambiguous", why="two answers")))
+    assert not grounding(store, task.id).closed
+    store.add(*written(task, (), Acceptance(accepted=True)))
     store.add([Node(id="towns/never read", kind=NodeKind.EVIDENCE, domain="towns")])
     more = [*task.evidence, msgspec.structs.replace(task.evidence[0], node="towns/never read")]
     more.append(msgspec.structs.replace(task.evidence[0], node="towns/not even there"))
@@ -183,8 +186,14 @@ def test_an_answer_is_not_closed_unless_it_passed_was_accepted_and_all_evidence_
     other = msgspec.structs.replace(task, id="towns/other")
     store.add(*written(other, (), Acceptance(accepted=True)))
     assert (grounding(store, other.id).closed, grounding(store, other.id).attempt) == (False, None)
-    store.add(*written(task, (), Acceptance(accepted=False, check="unambiguous", why="two answers")))
-    assert not grounding(store, task.id).closed
+
+
+def test_a_page_covers_its_passages_and_a_passage_its_page():
+    assert covers("w/a", "w/a")
+    assert covers("w/a", "w/a#1")
+    assert covers("w/a#1", "w/a")
+    assert not covers("w/a#1", "w/a#2")
+    assert not covers("w/a", "w/ab")
 
 
 def test_an_unknown_id_is_answered_with_the_nearest(towns):
