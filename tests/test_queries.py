@@ -2,6 +2,7 @@
 
 import json
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from openhorizon.graph.queries import consulting, covers, evidence, failed, grou
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.summary import summarise
 from openhorizon.graph.writeback import Acceptance, written
-from openhorizon.records import EdgeKind, Judged, Node, NodeKind, Split, Status, Verdict
+from openhorizon.records import EdgeKind, Judged, Node, NodeKind, Split, Status, Verdict, as_json
 from openhorizon.retrieval.index import Index
 from openhorizon.sandboxes import open_sandbox
 from openhorizon.selfplay.game import play
@@ -207,6 +208,19 @@ def test_an_unknown_id_is_answered_with_the_nearest(towns):
         consulting(store, "towns/Nowhere")
     assert nearest("kelp", ["a/Kelp Bay", "a/Amber Bay"]) == ["a/Kelp Bay"]
     assert nearest("x", []) == []
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_proposers_make_the_same_tasks_of_the_file_as_of_memory(store, tmp_path, name):
+    whole = open_or_rebuild(store, tmp_path / "graph.snapshot")
+    order = Order(split=Split.TRAIN, seed=3)
+    corpus = (NodeKind.EVIDENCE, NodeKind.ENTITY, NodeKind.FACT, NodeKind.CONSTRAINT, NodeKind.RESOURCE)
+    made = [
+        [as_json(task) for task in islice(DOMAINS[name].propose(graph, order), 8)]
+        for graph in (store.snapshot(kinds=corpus), whole.part(whole.where(kinds=corpus)))
+    ]
+    assert made[0] == made[1]
+    assert len(made[0]) == 8
 
 
 def test_counts_of_a_part_are_the_stores_own(store, tmp_path):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from openhorizon.errors import RunError
 from openhorizon.files import whole_file
 from openhorizon.graph.links import CODES, Links
-from openhorizon.records import Edge, EdgeKind, Node, NodeKind
+from openhorizon.records import Edge, EdgeKind, Node, NodeKind, Record
 
 MAGIC = b"OHGRAPH1"
 NODE_KINDS, EDGE_KINDS = tuple(NodeKind), tuple(EdgeKind)
@@ -57,6 +57,14 @@ class Parts:
     ids: Items[str]  # by position
 
 
+class Contents(Record, kw_only=True):
+    """What lies where in the file."""
+
+    revision: int  # of the store
+    domains: tuple[str, ...]  # names, by their code
+    arrays: dict[str, tuple[str, int, int]]  # numpy's name of the type, offset in bytes, how many
+
+
 def write_snapshot(path: Path, nodes: Iterable[Node], edges: Iterable[Edge], revision: int = 0) -> None:
     """Write the graph to `path`, whole or not at all; `revision` says what state of the store it shows.
 
@@ -89,10 +97,8 @@ def write_snapshot(path: Path, nodes: Iterable[Node], edges: Iterable[Edge], rev
             "node_at": _seen(node_at),
             "edge_at": _seen(edge_at),
         }
-        contents = {
-            "revision": revision, "domains": list(names),
-            "arrays": {n: out.array(a) for n, a in (arrays | links.arrays() | _ids(places)).items()},
-        }  # fmt: skip
+        lying = {n: out.array(a) for n, a in (arrays | links.arrays() | _ids(places)).items()}
+        contents = Contents(revision=revision, domains=tuple(names), arrays=lying)
         begin = out.at
         out.put(encode(contents))
         out.put(begin.to_bytes(8, "little"))
@@ -103,7 +109,7 @@ def revision_of(path: Path) -> int | None:
     """The store's revision that the snapshot shows; None if there is no snapshot of this format."""
     try:
         with path.open("rb") as file:
-            return _contents(file, path)["revision"]
+            return _contents(file, path).revision
     except (OSError, RunError):
         return None
 
@@ -121,14 +127,14 @@ def read_snapshot(path: Path) -> Parts:
     try:
         found = {
             name: np.frombuffer(data, kind, count, begin)
-            for name, (kind, begin, count) in contents["arrays"].items()
+            for name, (kind, begin, count) in contents.arrays.items()
         }
-        ids = _Ids(data, found.pop("id_at"), contents["arrays"]["id_text"][1])
+        ids = _Ids(data, found.pop("id_at"), contents.arrays["id_text"][1])
         places = _Places(ids, found.pop("id_hash"), found.pop("id_place"))
         kinds, domains = found.pop("kinds"), found.pop("domains")
         node_at, edge_at = found.pop("node_at"), found.pop("edge_at")
         found.pop("id_text")
-        names = tuple(contents["domains"])
+        names = contents.domains
         links = Links(**found)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error
@@ -136,7 +142,7 @@ def read_snapshot(path: Path) -> Parts:
     return Parts(nodes, _Edges(data, edge_at, links, ids), places, kinds, domains, names, links, ids)
 
 
-def _contents(file: BinaryIO, path: Path) -> dict[str, Any]:
+def _contents(file: BinaryIO, path: Path) -> Contents:
     head = file.read(len(MAGIC))
     size = file.seek(0, 2)
     if head != MAGIC or size < 16:
@@ -145,7 +151,7 @@ def _contents(file: BinaryIO, path: Path) -> dict[str, Any]:
     begin = int.from_bytes(file.read(8), "little")
     file.seek(min(begin, size))
     try:
-        return msgspec.json.decode(file.read(max(0, size - 8 - begin)))
+        return msgspec.json.decode(file.read(max(0, size - 8 - begin)), type=Contents)
     except msgspec.DecodeError as error:
         raise _damaged(path) from error
 
