@@ -7,6 +7,7 @@ came to an end wait.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -51,14 +52,18 @@ class Links:
 
     def out(self, place: int, kind: EdgeKind | None = None) -> list[int]:
         """Numbers of the edges that leave the position."""
-        return self._of_kind(self.out_edge[self.out_at[place] : self.out_at[place + 1]], kind)
+        at, edges, _, _, kinds = self._one_by_one
+        return _of_kind(edges[at[place] : at[place + 1]].tolist(), kinds, kind)
 
     def into(self, place: int, kind: EdgeKind | None = None) -> list[int]:
         """Numbers of the edges that enter the position."""
-        return self._of_kind(self.into_edge[self.into_at[place] : self.into_at[place + 1]], kind)
+        _, _, at, edges, kinds = self._one_by_one
+        return _of_kind(edges[at[place] : at[place + 1]].tolist(), kinds, kind)
 
-    def _of_kind(self, edges: np.ndarray, kind: EdgeKind | None) -> list[int]:
-        return (edges if kind is None else edges[self.kind[edges] == CODES[kind]]).tolist()
+    @cached_property
+    def _one_by_one(self) -> tuple[memoryview, ...]:
+        """The rows for looking at single places, which numpy is slow at."""
+        return self.out_at.data, self.out_edge.data, self.into_at.data, self.into_edge.data, self.kind.data
 
     def only(self, nodes: int, kinds: frozenset[EdgeKind]) -> tuple[np.ndarray, np.ndarray]:
         """Row starts and targets of the edges of these kinds (none: all) that end at one of the first `nodes` positions.
@@ -99,6 +104,13 @@ class Links:
                 )
         found[found == end] = -1
         return found.T
+
+
+def _of_kind(edges: list[int], kinds: memoryview, kind: EdgeKind | None) -> list[int]:
+    if kind is None:
+        return edges
+    code = CODES[kind]
+    return [edge for edge in edges if kinds[edge] == code]
 
 
 def smallest(count: int) -> type:

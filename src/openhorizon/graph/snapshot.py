@@ -138,8 +138,8 @@ def read_snapshot(path: Path) -> Parts:
         links = Links(**found)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error
-    nodes = _Nodes(data, node_at, kinds, domains, names, ids)
-    return Parts(nodes, _Edges(data, edge_at, links, ids), places, kinds, domains, names, links, ids)
+    nodes = _Nodes(data, node_at, ids, (kinds, domains, names))
+    return Parts(nodes, _Edges(data, edge_at, ids, links), places, kinds, domains, names, links, ids)
 
 
 def _contents(file: BinaryIO, path: Path) -> Contents:
@@ -215,13 +215,13 @@ class _Ids:
     """Ids by position, out of the file."""
 
     def __init__(self, data: mmap.mmap, at: np.ndarray, begin: int):
-        self._data, self._at, self._begin = data, at, begin
+        self._data, self._at, self._begin = data, at.data, begin
 
     def __len__(self) -> int:
         return len(self._at) - 1
 
     def __getitem__(self, place: int, /) -> str:
-        begin, end = self._at[place : place + 2].tolist()
+        begin, end = self._at[place], self._at[place + 1]
         return self._data[self._begin + begin : self._begin + end].decode()
 
 
@@ -229,13 +229,13 @@ class _Places:
     """Positions by id, out of the file: a search among the sorted hashes, then a look at the ids themselves."""
 
     def __init__(self, ids: _Ids, hashes: np.ndarray, places: np.ndarray):
-        self._ids, self._hashes, self._places = ids, hashes, places
+        self._ids, self._hashes, self._places = ids, hashes, places.data
 
     def get(self, node_id: str, /) -> int | None:
         wanted = np.uint64(_hash(node_id.encode("utf-8", "replace")))
         at = int(self._hashes.searchsorted(wanted))
         while at < len(self._hashes) and self._hashes[at] == wanted:
-            place = int(self._places[at])
+            place = self._places[at]
             if self._ids[place] == node_id:
                 return place
             at += 1
@@ -249,25 +249,18 @@ class _Nodes:
         self,
         data: mmap.mmap,
         at: np.ndarray,
-        kinds: np.ndarray,
-        domains: np.ndarray,
-        names: tuple[str, ...],
         ids: _Ids,
+        about: tuple[np.ndarray, np.ndarray, tuple[str, ...]],
     ):
-        self._data, self._at, self._kinds, self._domains, self._names, self._ids = (
-            data,
-            at,
-            kinds,
-            domains,
-            names,
-            ids,
-        )
+        self._data, self._at, self._ids = data, at.data, ids
+        kinds, domains, self._names = about
+        self._kinds, self._domains = kinds.data, domains.data
 
     def __len__(self) -> int:
         return len(self._kinds)
 
     def __getitem__(self, place: int, /) -> Node:
-        begin, end = self._at[place : place + 2].tolist()
+        begin, end = self._at[place], self._at[place + 1]
         title, text, source, data = msgspec.json.decode(self._data[begin:end])
         return Node(
             id=self._ids[place], kind=NODE_KINDS[self._kinds[place]], domain=self._names[self._domains[place]],
@@ -278,16 +271,17 @@ class _Nodes:
 class _Edges:
     """Edges by number, each read from the file when it is asked for."""
 
-    def __init__(self, data: mmap.mmap, at: np.ndarray, links: Links, ids: _Ids):
-        self._data, self._at, self._links, self._ids = data, at, links, ids
+    def __init__(self, data: mmap.mmap, at: np.ndarray, ids: _Ids, links: Links):
+        self._data, self._at, self._ids = data, at.data, ids
+        self._source, self._target, self._kind = links.source.data, links.target.data, links.kind.data
 
     def __len__(self) -> int:
-        return len(self._links.kind)
+        return len(self._kind)
 
     def __getitem__(self, number: int, /) -> Edge:
-        begin, end = self._at[number : number + 2].tolist()
+        begin, end = self._at[number], self._at[number + 1]
         label, data = msgspec.json.decode(self._data[begin:end]) if begin < end else ("", {})
         return Edge(
-            source=self._ids[int(self._links.source[number])], target=self._ids[int(self._links.target[number])],
-            kind=EDGE_KINDS[self._links.kind[number]], label=label, data=data,
+            source=self._ids[self._source[number]], target=self._ids[self._target[number]],
+            kind=EDGE_KINDS[self._kind[number]], label=label, data=data,
         )  # fmt: skip
