@@ -1,11 +1,13 @@
 """What a user asks of a graph, and that every accepted answer is followed back to its passages."""
 
+import io
 import json
 from functools import lru_cache
 from itertools import islice
 
 import msgspec
 import pytest
+from rich.console import Console
 from test_cli import call, refused
 from towns import TOWNS, graph_of, resources_of, task_about
 
@@ -14,6 +16,7 @@ from openhorizon.corpus import material_graph
 from openhorizon.domains import DOMAINS
 from openhorizon.domains.domain import Order, Resources
 from openhorizon.errors import RunError
+from openhorizon.graph.found import ground
 from openhorizon.graph.graph import Graph, open_or_rebuild
 from openhorizon.graph.queries import consulting, covers, evidence, failed, grounding, nearest, side_by_side
 from openhorizon.graph.store import GraphStore
@@ -183,6 +186,10 @@ def test_an_answer_is_not_closed_unless_it_passed_was_accepted_and_all_evidence_
     more.append(msgspec.structs.replace(task.evidence[0], node="towns/not even there"))
     store.add(*written(msgspec.structs.replace(task, evidence=tuple(more))))
     found = grounding(store, task.id)
+    shown = Console(width=200, file=io.StringIO())
+    shown.print(ground(found))
+    assert "needs towns/not even there: no step read it" in shown.file.getvalue()
+    assert "not closed" in shown.file.getvalue()
     assert (found.closed, found.missing) == (False, ("towns/never read", "towns/not even there"))
     other = msgspec.structs.replace(task, id="towns/other")
     store.add(*written(other, (), Acceptance(accepted=True)))

@@ -1,5 +1,6 @@
 """The graph to walk over: in memory and mapped from a file it is the same graph; walks, parts, rebuilding, exports."""
 
+import pickle
 import signal
 import subprocess
 import sys
@@ -104,6 +105,13 @@ def test_walks_follow_edges_of_their_kinds_and_end_only_where_there_is_no_way_on
             ways = {e.target for e in graph.out(name) if e.target in graph and (not kinds or e.kind in kinds)}
             ways -= set(graph.ids(walk[: step + 1])) if fresh else set()
             assert graph.ids([there]) == () if not ways else graph.ids([there])[0] in ways
+
+
+def test_a_graph_goes_to_another_process_whole(tmp_path):
+    nodes, edges = [node("a"), node("b")], [edge("a", "b"), edge("b", "gone")]
+    for graph in (Graph(nodes, edges), mapped(tmp_path, nodes, edges)):
+        assert graph.out("a") == (edges[0],)
+        assert said(pickle.loads(pickle.dumps(graph))) == said(graph)
 
 
 def star(leaves: int) -> Graph:

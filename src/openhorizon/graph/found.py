@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from openhorizon.graph.queries import Consulted, Failed, Grounding, Side
+from openhorizon.graph.summary import line
 from openhorizon.records import Node
 
 MOST = 50  # rows that a person is shown; programs get all
-WIDTH = 80  # characters of a cell
+WIDTH = 80  # characters of a cell or a branch
 
 
 def sides(attempts: Sequence[Side]) -> Any:
@@ -16,7 +17,7 @@ def sides(attempts: Sequence[Side]) -> Any:
         (
             a.attempt.rpartition("@")[2], a.status, _mark(a.outcome), "" if a.score is None else f"{a.score:.2f}",
             str(a.turns), str(a.steps), ", ".join(f"{tool} {n}" for tool, n in a.tools.items()), str(a.consulted),
-            line(a.answer, 40), line(a.why),
+            line(a.answer, 40), line(a.why, WIDTH),
         )
         for a in attempts
     ]  # fmt: skip
@@ -43,7 +44,7 @@ def failures(actions: Sequence[Failed]) -> Any:
             a.action.id,
             a.verdict.title.partition(" ")[0],
             line(a.action.text or a.action.title, 60),
-            line(a.verdict.text),
+            line(a.verdict.text, WIDTH),
         )
         for a in actions
     ]
@@ -52,46 +53,42 @@ def failures(actions: Sequence[Failed]) -> Any:
 
 def ground(found: Grounding) -> Any:
     """From the answer down to the passages."""
-    from rich.markup import escape
+    from rich.text import Text
     from rich.tree import Tree
 
     accepted = "not asked" if found.acceptance is None else found.acceptance.title
-    root = Tree(escape(f"{found.task.id}: {line(found.task.text)}"))
-    answer = root.add(escape(f"answer {line(found.answer)} ({accepted})"))
+    root = Tree(Text(f"{found.task.id}: {line(found.task.text, WIDTH)}"))
+    answer = root.add(Text(f"answer {line(found.answer, WIDTH)} ({accepted})"))
     if found.attempt is None or found.said is None:
-        answer.add("[red]no attempt passed[/red]")
+        answer.add(Text("no attempt passed", "red"))
         return root
     said = "" if found.verdict is None else f", {found.verdict.title}"
-    attempt = answer.add(escape(f"attempt {found.attempt.id}{said}; it said: {line(found.said.text)}"))
+    attempt = answer.add(Text(f"attempt {found.attempt.id}{said}; it said: {line(found.said.text, WIDTH)}"))
     for one in found.grounds:
         node = attempt.add(
-            escape(f"needs {one.evidence.id}: {line(one.evidence.text or one.evidence.title)}")
+            Text(f"needs {one.evidence.id}: {line(one.evidence.text or one.evidence.title, WIDTH)}")
         )
         verdict = "" if one.verdict is None else f", {one.verdict.title}"
-        did = line(one.action.text or one.action.title)
+        did = line(one.action.text or one.action.title, WIDTH)
         if one.observation is None:
-            node.add(escape(f"given in the task itself, which {one.action.id} began with"))
+            node.add(Text(f"given in the task itself, which {one.action.id} began with"))
         else:
-            node.add(escape(f"{one.observation.id} saw {one.consulted.id}: {line(one.observation.text)}"))
-            node.add(escape(f"{one.action.id} asked for it{verdict}: {did}"))
+            node.add(
+                Text(f"{one.observation.id} saw {one.consulted.id}: {line(one.observation.text, WIDTH)}")
+            )
+            node.add(Text(f"{one.action.id} asked for it{verdict}: {did}"))
         if source := one.evidence.source or one.consulted.source:
-            node.add(escape(f"source {source}"))
+            node.add(Text(f"source {source}"))
     for gone in found.missing:
-        attempt.add(f"[red]needs {escape(gone)}: no step read it[/red]")
-    root.add("[green]closed[/green]" if found.closed else "[red]not closed[/red]")
+        attempt.add(Text(f"needs {gone}: no step read it", "red"))
+    root.add(Text("closed", "green") if found.closed else Text("not closed", "red"))
     return root
 
 
 def pieces(nodes: Sequence[Node]) -> Any:
     """The evidence of a task."""
-    rows = [(n.id, n.kind.value, line(n.text or n.title), n.source) for n in nodes]
+    rows = [(n.id, n.kind.value, line(n.text or n.title, WIDTH), n.source) for n in nodes]
     return _table(("evidence", "kind", "text", "source"), rows)
-
-
-def line(text: str, width: int = WIDTH) -> str:
-    """The text on one line, cut."""
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _mark(outcome: str) -> str:

@@ -67,6 +67,9 @@ class Graph:
         self._nodes, self._edges, self._links = parts.nodes, parts.edges, parts.links
         self.edge_count = len(parts.edges)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph, (self.nodes(), tuple(self.edges()))  # to another process it goes in memory
+
     def __len__(self) -> int:
         return len(self._nodes)
 
