@@ -75,20 +75,18 @@ def test_every_accepted_answer_is_followed_back_to_its_passages(store):
         assert found.attempt.id in {e.target for e in store.out(found.verdict.id, kind=EdgeKind.VERIFIES)}
         assert task in {e.target for e in store.out(found.attempt.id, kind=EdgeKind.DEPENDS_ON)}
         assert task in {e.target for e in store.out(found.acceptance.id, kind=EdgeKind.VERIFIES)}
-        for ground in found.grounds:
-            assert ground.action.id in made
-            rests_on = {e.target for e in store.out(ground.action.id, kind=EdgeKind.DEPENDS_ON)}
-            if ground.observation is None:
+        for one in found.grounds:
+            assert one.action.id in made
+            rests_on = {e.target for e in store.out(one.action.id, kind=EdgeKind.DEPENDS_ON)}
+            if one.observation is None:
                 assert not DOMAINS[found.task.domain].tools
                 assert task in rests_on
                 continue
-            assert ground.observation.id in {
-                e.target for e in store.out(ground.action.id, kind=EdgeKind.PRODUCES)
+            assert one.observation.id in {e.target for e in store.out(one.action.id, kind=EdgeKind.PRODUCES)}
+            assert one.consulted.id in {
+                e.target for e in store.out(one.observation.id, kind=EdgeKind.DEPENDS_ON)
             }
-            assert ground.consulted.id in {
-                e.target for e in store.out(ground.observation.id, kind=EdgeKind.DEPENDS_ON)
-            }
-            assert ground.evidence.id.partition("#")[0] == ground.consulted.id.partition("#")[0]
+            assert one.evidence.id.partition("#")[0] == one.consulted.id.partition("#")[0]
 
 
 def test_who_consulted_a_passage_is_what_the_attempts_say(store):
