@@ -22,13 +22,20 @@ from openhorizon.graph.queries import consulting, covers, evidence, failed, grou
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.summary import summarise
 from openhorizon.graph.writeback import Acceptance, written
-from openhorizon.records import EdgeKind, Judged, Node, NodeKind, Split, Status, Verdict, as_json
+from openhorizon.records import EdgeKind, Judged, Node, NodeKind, Split, Status, Task, Verdict, as_json
 from openhorizon.retrieval.index import Index
 from openhorizon.sandboxes import open_sandbox
-from openhorizon.selfplay.game import play
+from openhorizon.selfplay.game import Played, play
 from openhorizon.store import Run
 
 TASKS = 4  # of each domain
+
+
+def record(
+    store: GraphStore, task: Task, attempts: Played = (), acceptance: Acceptance | None = None
+) -> None:
+    """Write back what was played."""
+    store.add(*written(task, attempts, acceptance))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,9 @@ def played(tmp_path_factory):
             store.add(*material)
             graph = Graph(*material)
             resources = Resources(graph=graph, index=Index.of_graph(graph), sandbox=sandbox)
-            store.add(*play(domain, graph, Order(split=Split.TRAIN, seed=0), resources, TASKS).written())
+            outcome = play(domain, graph, Order(split=Split.TRAIN, seed=0), resources, TASKS)
+            for proposal in outcome.proposals:
+                record(store, proposal.task, proposal.attempts, proposal.acceptance)
         run.stage("graph").finish()
     sandbox.close()
     return folder
@@ -135,7 +144,7 @@ def towns(tmp_path):
     with GraphStore(tmp_path / "graph.db") as store:
         store.add(graph.nodes(), graph.edges())
         said = Acceptance(accepted=True)
-        store.add(*written(task, [Judged(trajectory=bad, verdict=wrong), dead, good], said))
+        record(store, task, [Judged(trajectory=bad, verdict=wrong), dead, good], said)
         yield store, task, good
 
 
@@ -176,13 +185,13 @@ def test_an_answer_is_not_closed_unless_it_passed_was_accepted_and_all_evidence_
     store, task, good = towns
     found = grounding(store, task.id)
     assert (found.closed, found.attempt.id) == (True, good.trajectory.id)
-    store.add(*written(task, (), Acceptance(accepted=False, check="unambiguous", why="two answers")))
+    record(store, task, (), Acceptance(accepted=False, check="unambiguous", why="two answers"))
     assert not grounding(store, task.id).closed
-    store.add(*written(task, (), Acceptance(accepted=True)))
+    record(store, task, (), Acceptance(accepted=True))
     store.add([Node(id="towns/never read", kind=NodeKind.EVIDENCE, domain="towns")])
     more = [*task.evidence, msgspec.structs.replace(task.evidence[0], node="towns/never read")]
     more.append(msgspec.structs.replace(task.evidence[0], node="towns/not even there"))
-    store.add(*written(msgspec.structs.replace(task, evidence=tuple(more))))
+    record(store, msgspec.structs.replace(task, evidence=tuple(more)))
     found = grounding(store, task.id)
     shown = Console(width=200, file=io.StringIO())
     shown.print(ground(found))
@@ -190,7 +199,7 @@ def test_an_answer_is_not_closed_unless_it_passed_was_accepted_and_all_evidence_
     assert "not closed" in shown.file.getvalue()
     assert (found.closed, found.missing) == (False, ("towns/never read", "towns/not even there"))
     other = msgspec.structs.replace(task, id="towns/other")
-    store.add(*written(other, (), Acceptance(accepted=True)))
+    record(store, other, (), Acceptance(accepted=True))
     assert (grounding(store, other.id).closed, grounding(store, other.id).attempt) == (False, None)
 
 
