@@ -29,7 +29,8 @@ Summary = dict[str, Any]  # what a stage says of itself: numbers and short texts
 def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Documents, and each domain's own material, become the corpus part of the knowledge-action graph."""
     recipe = run.recipe
-    for part in ("graph.db", "graph.db-wal", "graph.db-shm"):  # a half-built graph is built again
+    # a half-built graph is built again
+    for part in ("graph.db", "graph.db-wal", "graph.db-shm", "graph.snapshot"):
         (run.dir / part).unlink(missing_ok=True)
     documents = 0
     with GraphStore(run.dir / "graph.db") as store:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from openhorizon import __version__
-from openhorizon.cli import looking, own, stages, study, teacher
+from openhorizon.cli import graph, looking, own, stages, study, teacher
 from openhorizon.cli.careful import Careful
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def _options(
 # in the order of --help
 app.command()(stages.run)
 app.command("recipe")(stages.show_recipe)
-app.command()(stages.graph)
+app.command()(graph.graph)
 app.command()(stages.propose)
 for verb, command, about in (
     ("demonstrate", stages.demonstrate, "Curate the experts' attempts into demonstrations."),

@@ -1,4 +1,4 @@
-"""Commands that take a run up to a stage, and those that print a recipe or a graph."""
+"""Commands that take a run up to a stage, and the one that prints a recipe."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,33 +38,6 @@ def run(
 def show_recipe(name: Annotated[str, typer.Argument(metavar="RECIPE")], settings: Settings = None) -> None:
     """Print every value of a recipe, with its source where it has one; each line can be given to --set."""
     typer.echo(described(name, recipe_named(name, settings), settings))
-
-
-def graph(
-    ctx: typer.Context,
-    run: RunName,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="ID", help="Tell the story of one task.")
-    ] = None,
-    settings: Settings = None,
-    runs: Runs = RUNS,
-) -> None:
-    """Build a run's knowledge-action graph if it is not there yet; print what it holds."""
-    from openhorizon.graph.store import GraphStore
-    from openhorizon.graph.summary import render, summarise, task_story
-    from openhorizon.store import Run
-    from openhorizon.terminal import console, say
-
-    folder = found(run, runs)
-    if folder is None or settings or not Run.load(folder).stage("graph").done:
-        folder = up_to(ctx, "graph", run, settings, runs)
-    out = console()
-    with GraphStore(folder / "graph.db") as store:
-        if task is None:
-            out.print(render(summarise(store)))
-        else:
-            for line in task_story(store, task):
-                say(out, line)
 
 
 def propose(

@@ -129,6 +129,22 @@ class GraphStore:
             edges = [e for e in edges if e.source in there and e.target in there]
         return Graph(nodes, edges)
 
+    def revision(self) -> int:
+        """Moves on when nodes or edges are added."""
+        return sum(self.counts().values()) + sum(self.edge_counts().values())
+
+    def stream_nodes(self) -> Iterator[Node]:
+        """All nodes, in insertion order, a batch at a time."""
+        return map(node_of, self._streamed(sa.select(NODES).order_by(NODES.c.seq)))
+
+    def stream_edges(self) -> Iterator[Edge]:
+        """All edges, in insertion order, a batch at a time."""
+        return map(edge_of, self._streamed(sa.select(EDGES).order_by(EDGES.c.seq)))
+
+    def _streamed(self, query: sa.Select) -> Iterator[Any]:
+        with self._trouble(), self._engine.connect() as db:
+            yield from db.execution_options(stream_results=True, yield_per=BATCH).execute(query)
+
     def node(self, node_id: str) -> Node | None:
         """The node with this id, None if there is none."""
         return next(iter(self._nodes(NODES.c.id == node_id)), None)

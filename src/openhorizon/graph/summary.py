@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from openhorizon.graph.graph import Graph
 from openhorizon.graph.store import Attempt, GraphStore, Step
 from openhorizon.records import Node, NodeKind, Record
 
@@ -16,8 +17,8 @@ class GraphSummary(Record, kw_only=True):
     rejected: dict[str, dict[str, int]]  # domain -> acceptance check that failed -> how many
 
 
-def summarise(store: GraphStore) -> GraphSummary:
-    """The counts of everything in the store."""
+def summarise(store: GraphStore | Graph) -> GraphSummary:
+    """The counts of everything in the store, or in a part of the graph."""
     nodes: dict[str, dict[str, int]] = {}
     for (domain, kind), n in store.counts().items():
         nodes.setdefault(domain, {})[kind] = n
@@ -75,16 +76,16 @@ def render(summary: GraphSummary) -> Any:
     for table in (held, edges, played):
         for column in table.columns[1:]:
             column.justify = "left" if column.header == "why" else "right"
-    return Group(held, edges, played)
+    return Group(*(table for table in (held, edges, played) if table.row_count))
 
 
 def task_story(store: GraphStore, task_id: str) -> tuple[str, ...]:
     """Lines that follow one task from its question to the passages its attempts consulted; RunError if unknown."""
     story = store.provenance(task_id)
-    lines = [f"task {task_id}", f"  asks: {_line(story.task.text)}", f"  answer: {_line(story.answer)}"]
+    lines = [f"task {task_id}", f"  asks: {line(story.task.text)}", f"  answer: {line(story.answer)}"]
     if story.acceptance is not None:
         lines.append(f"  {story.acceptance.title}" + _because(story.acceptance.text))
-    lines += [f"  needs {node.id}: {_line(node.text or node.title)}" for node in story.evidence]
+    lines += [f"  needs {node.id}: {line(node.text or node.title)}" for node in story.evidence]
     for attempt in story.attempts:
         lines += _attempt_lines(attempt, task_id)
     return tuple(lines)
@@ -104,12 +105,12 @@ def _attempt_lines(one: Attempt, task_id: str) -> list[str]:
 
 
 def _step_lines(step: Step) -> list[str]:
-    title, text = step.action.title, _line(step.action.text)
+    title, text = step.action.title, line(step.action.text)
     lines = [
         f"    {text}" if f"{title} {{" in text else f"    {title}: {text}"
     ]  # a call names its tool itself
     if step.observation is not None:
-        lines.append(f"      {step.observation.title}: {_line(step.observation.text)}")
+        lines.append(f"      {step.observation.title}: {line(step.observation.text)}")
     lines += [f"      from {_where(node)}" for node in step.consulted]
     if step.verdict is not None:
         lines.append(f"      {step.verdict.title}{_because(step.verdict.text)}")
@@ -121,10 +122,11 @@ def _where(node: Node) -> str:
 
 
 def _because(why: str) -> str:
-    return f" ({_line(why)})" if why else ""
+    return f" ({line(why)})" if why else ""
 
 
-def _line(text: str, width: int = 160) -> str:
+def line(text: str, width: int = 160) -> str:
+    """The text on one line, cut."""
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"
 
