@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from openhorizon.corpus import Skipped, passages, read, to_graph
-from openhorizon.corpus.mediawiki import Wiki
+from openhorizon.config import WikiPlan
 from openhorizon.errors import CorpusError, UserError
 from openhorizon.records import Document, EdgeKind, Link, NodeKind
 
@@ -180,7 +180,7 @@ Again [[fr:Nope]] [[Category:Nope]] &lt;!-- [[Nope]] --&gt; text."""
 
 def test_the_names_of_tail_sections_can_be_given(tmp_path):
     path = dump(tmp_path / "w.xml.bz2", wiki_page("Town", "Text.\n== Fin ==\nNot this."))
-    (page,) = read(path, wiki=Wiki(tails=("fin",)))
+    (page,) = read(path, wiki=WikiPlan(tails=("fin",)))
     assert page.text == "Text."
 
 

@@ -195,6 +195,15 @@ class EvaluationPlan(Plan, kw_only=True):
     samples: Count = 12  # attempts kept per model and domain for the report's browser
 
 
+class WikiPlan(Plan, kw_only=True):
+    """What a MediaWiki dump does not say of its wiki; all of it adds to what is known of the wiki's language."""
+
+    language: str = ""  # code, such as de; "": the one that the dump gives
+    tails: tuple[str, ...] = ()  # headings of sections to leave out, such as References
+    disambiguations: tuple[str, ...] = ()  # templates of pages that only tell names apart
+    templates: dict[str, int] = {}  # template that stands for words of its sentence -> number of the argument it shows
+
+
 class Recipe(Plan, kw_only=True):
     """A whole run."""
 
@@ -204,6 +213,7 @@ class Recipe(Plan, kw_only=True):
     size: Size = "mini"  # of the tasks: mini for the tiny model, full for real ones
     domains: dict[str, DomainPlan]
     corpus: str | None = None  # file or folder the search domain reads; none: the generated encyclopedia
+    wiki: WikiPlan = WikiPlan()  # for a corpus that is a MediaWiki dump
     sandbox: SandboxPlan = SandboxPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()

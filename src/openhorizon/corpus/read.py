@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from openhorizon.config import WikiPlan
 from openhorizon.corpus.folder import read_folder
 from openhorizon.corpus.jsonl import read_jsonl
-from openhorizon.corpus.mediawiki import Wiki, read_dump
+from openhorizon.corpus.mediawiki import read_dump
 from openhorizon.corpus.skipped import Skipped
 from openhorizon.errors import CorpusError
 from openhorizon.records import Document
@@ -16,7 +17,7 @@ KINDS = (
 
 
 def read(
-    path: str | Path, *, corpus: str = "", skipped: Skipped | None = None, wiki: Wiki | None = None
+    path: str | Path, *, corpus: str = "", skipped: Skipped | None = None, wiki: WikiPlan | None = None
 ) -> Iterator[Document]:
     """The documents of a corpus, streamed in a stable order; ids are "<corpus>/<path, id or title>".
 
@@ -34,7 +35,7 @@ def read(
     suffixes = "".join(path.suffixes).lower()
     readers = {
         (".jsonl", ".jsonl.gz"): lambda: read_jsonl(path, name, skipped),
-        (".xml", ".xml.bz2", ".xml.gz"): lambda: read_dump(path, name, skipped, wiki or Wiki()),
+        (".xml", ".xml.bz2", ".xml.gz"): lambda: read_dump(path, name, skipped, wiki or WikiPlan()),
     }
     for endings, reader in readers.items():
         if suffixes.endswith(endings):
