@@ -201,7 +201,9 @@ class WikiPlan(Plan, kw_only=True):
     language: str = ""  # code, such as de; "": the one that the dump gives
     tails: tuple[str, ...] = ()  # headings of sections to leave out, such as References
     disambiguations: tuple[str, ...] = ()  # templates of pages that only tell names apart
-    templates: dict[str, int] = {}  # template that stands for words of its sentence -> number of the argument it shows
+    templates: dict[
+        str, int
+    ] = {}  # template that stands for words of its sentence -> number of the argument it shows
 
 
 class Recipe(Plan, kw_only=True):
@@ -220,6 +222,12 @@ class Recipe(Plan, kw_only=True):
     teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)
     distill: DistillPlan = DistillPlan()
     evaluation: EvaluationPlan = EvaluationPlan()
+
+
+class CorpusPlan(Plan, kw_only=True):
+    """How a user's documents are read: what `openhorizon propose search --corpus` can be set to."""
+
+    wiki: WikiPlan = WikiPlan()  # for a MediaWiki dump
 
 
 class OwnPlan(Plan, kw_only=True):

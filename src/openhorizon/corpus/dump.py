@@ -8,6 +8,7 @@ the most that is ever held, and that no document type, hence no entity of its ow
 import html
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +43,9 @@ class SiteInfo:
     base: str = ""  # address of the main page
     case: str = "first-letter"  # or "case-sensitive"
     namespaces: dict[str, str] = field(default_factory=dict)  # local name -> number
-    sensitive: set[str] = field(default_factory=set)  # numbers of namespaces whose first letter is left as it is
+    sensitive: set[str] = field(
+        default_factory=set
+    )  # numbers of namespaces whose first letter is left as it is
 
 
 def raw_pages(path: Path, skipped: Skipped, largest: int = LARGEST) -> Iterator[SiteInfo | bytes]:
@@ -61,7 +64,9 @@ def raw_pages(path: Path, skipped: Skipped, largest: int = LARGEST) -> Iterator[
         )
     encoding = _ENCODING.search(head.removeprefix(b"\xef\xbb\xbf"))
     if encoding and encoding[1].lower() not in (b"utf-8", b"us-ascii"):
-        raise CorpusError(f"corpus {path}: is in {encoding[1].decode()}; MediaWiki exports are UTF-8, convert it")
+        raise CorpusError(
+            f"corpus {path}: is in {encoding[1].decode()}; MediaWiki exports are UTF-8, convert it"
+        )
     yield _siteinfo(head)
     if first is not None:
         yield first
@@ -99,7 +104,9 @@ def title_of(raw: bytes | bytearray) -> str:
     return html.unescape(found[1].decode("utf-8", "replace")).strip() if found else "page without a title"
 
 
-def _parser(start: Callable[..., None], end: Callable[..., None], text: Callable[..., Any]) -> expat.XMLParserType:
+def _parser(
+    start: Callable[..., None], end: Callable[..., None], text: Callable[..., Any]
+) -> expat.XMLParserType:
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
@@ -187,10 +194,9 @@ def _siteinfo(head: bytes) -> SiteInfo:
             info.language = text.lower()
         parts.clear()
 
-    try:  # from the root element on: what comes before, a document type perhaps, is not for us
-        _parser(start, end, parts.append).Parse(head[max(head.find(b"<mediawiki"), 0) :], False)
-    except expat.ExpatError:
-        pass  # the head is a help, not a need
+    root = max(head.find(b"<mediawiki"), 0)  # what comes before it, a document type perhaps, is not for us
+    with suppress(expat.ExpatError):  # the head is a help, not a need
+        _parser(start, end, parts.append).Parse(head[root:], False)
     return info
 
 

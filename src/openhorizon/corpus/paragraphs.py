@@ -13,6 +13,11 @@ _MARK = re.compile(f"{OPEN}(\\d+){MIDDLE}([^{CLOSE}]*){CLOSE}")
 _MARKS = {ord(c): None for c in (OPEN, MIDDLE, CLOSE)}
 
 
+def names(text: str) -> frozenset[str]:
+    """The words of `text` as a set: long lists of tags and codes stay readable."""
+    return frozenset(text.split())
+
+
 def unmarked(source: str) -> str:
     """The source without the characters that mark links; every reader passes its input through this first."""
     return source.translate(_MARKS)
@@ -25,6 +30,7 @@ class Paragraphs:
         self.texts: list[str] = []
         self.links: list[Link] = []
         self._targets: list[tuple[str, str]] = []
+        self._seen: set[Link] = set()
 
     def mark(self, anchor: str, target: str, relation: str = "") -> str:
         """The anchor, marked as a link, to be part of a text given to `add`."""
@@ -46,7 +52,8 @@ class Paragraphs:
                 link = Link(
                     anchor=anchor.strip(), target=target, paragraph=len(self.texts), relation=relation
                 )
-                if link.anchor and link not in self.links:
+                if link.anchor and link not in self._seen:
+                    self._seen.add(link)
                     self.links.append(link)
         self.texts.append(text)
 

@@ -12,7 +12,8 @@ from openhorizon.errors import CorpusError
 from openhorizon.records import Document
 
 KINDS = (
-    "a folder of .md or .html pages, a .jsonl file (id, title, text), or a MediaWiki dump (.xml, .xml.bz2)"
+    "a folder of .md or .html pages, a .jsonl file (id, title, text), or a MediaWiki dump (.xml); files may be .gz or"
+    " .bz2"
 )
 
 
@@ -22,8 +23,9 @@ def read(
     """The documents of a corpus, streamed in a stable order; ids are "<corpus>/<path, id or title>".
 
     `corpus` defaults to the path's own name. Pages that cannot be read are left out and counted in `skipped`.
+    What a damaged file has lost is noted there too; the rest of it is read. `wiki`: for a MediaWiki dump.
     CorpusError, at once: the path is missing, unreadable or of no known kind, the folder has no pages;
-    while reading: the file is damaged, or not one page could be read.
+    while reading: an .xml file is no MediaWiki dump, or not one page could be read.
     """
     path = Path(path)
     skipped = skipped if skipped is not None else Skipped()
@@ -34,7 +36,7 @@ def read(
         return _some(path, read_folder(path, name, skipped), skipped)
     suffixes = "".join(path.suffixes).lower()
     readers = {
-        (".jsonl", ".jsonl.gz"): lambda: read_jsonl(path, name, skipped),
+        (".jsonl", ".jsonl.gz", ".jsonl.bz2"): lambda: read_jsonl(path, name, skipped),
         (".xml", ".xml.bz2", ".xml.gz"): lambda: read_dump(path, name, skipped, wiki or WikiPlan()),
     }
     for endings, reader in readers.items():

@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from openhorizon.corpus.paragraphs import names
 from openhorizon.corpus.titles import Titles
 from openhorizon.corpus.wikis import SHOWN
 
 LONGEST = 2_000  # characters of a template's source, and of what comes out of it
 DEEPEST = 5  # templates within templates
 MOST = 2_000  # templates filled in for one page
-INLINE = frozenset("b i em strong small big sub sup span u s font abbr bdi cite q nowiki".split())
+INLINE = names("b i em strong small big sub sup span u s font abbr bdi cite q nowiki")
 _NUMBER = re.compile(r"\{(-?\d+)\}")
 
 
@@ -124,7 +125,8 @@ def _one_line(text: str) -> str | None:
     import mwparserfromhell
 
     parts: list[str] = []
-    for node in mwparserfromhell.parse(text).nodes:
+    nodes: list[Any] = mwparserfromhell.parse(text).nodes
+    for node in nodes:
         name = str(node.tag).strip().lower() if type(node).__name__ == "Tag" else ""
         if name in ("includeonly", "onlyinclude"):
             parts.append(str(node.contents))

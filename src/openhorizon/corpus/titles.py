@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from openhorizon.corpus.dump import SiteInfo
+from openhorizon.corpus.paragraphs import names
 
 Kind = Literal["article", "shown", "hidden"]
 
@@ -20,12 +21,12 @@ CANONICAL = {
     "help talk": "13", "category": CATEGORY, "category talk": "15", "portal": "100", "portal talk": "101",
     "draft": "118", "draft talk": "119", "timedtext": "710", "module": "828", "module talk": "829",
 }  # fmt: skip
-SISTERS = frozenset(
+SISTERS = names(
     "w wikt s q b n v voy species commons c m meta mw d wikidata wikipedia wiktionary wikisource wikiquote wikibooks"
     " wikinews wikiversity wikivoyage wikispecies wikimedia foundation wmf incubator phab phabricator mediawikiwiki"
-    " bugzilla testwiki arxiv doi google imdb rfc pmid isbn oeis toollabs toolforge irc tools".split()
+    " bugzilla testwiki arxiv doi google imdb rfc pmid isbn oeis toollabs toolforge irc tools"
 )
-LANGUAGES = frozenset(
+LANGUAGES = names(
     "aa ab ace ady af ak als alt am ami an ang ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat-smg bcl be"
     " be-tarask be-x-old bg bh bi bjn blk bm bn bo bpy br bs bug bxr ca cbk-zam cdo ce ceb ch cho chr chy ckb co cr crh"
     " cs csb cu cv cy da dag de din diq dsb dty dv dz ee el eml en eo es et eu ext fa fat ff fi fiu-vro fj fo fon fr frp"
@@ -37,9 +38,11 @@ LANGUAGES = frozenset(
     " rn ro roa-rup roa-tara ru rue rup rw sa sah sat sc scn sco sd se sg sgs sh shi shn shy si simple sk skr sl sm smn"
     " sn so sq sr srn ss st stq su sv sw szl szy ta tay tcy te tet tg th ti tk tl tly tn to tpi tr trv ts tt tum tw ty"
     " tyv udm ug uk ur uz ve vec vep vi vls vo vro wa war wo wuu xal xh xmf yi yo yue za zea zh zh-classical zh-min-nan"
-    " zh-yue zu".split()
+    " zh-yue zu"
 )  # of the wikis that a link may lead to
-_INVISIBLE = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad"))
+_INVISIBLE = dict.fromkeys(
+    map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad")
+)
 
 
 class Titles:

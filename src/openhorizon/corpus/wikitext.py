@@ -10,28 +10,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from openhorizon.corpus.paragraphs import Paragraphs, unmarked
+from openhorizon.corpus.paragraphs import Paragraphs, names, unmarked
 from openhorizon.corpus.templates import Templates
 from openhorizon.corpus.titles import Titles, folded
 
 LARGEST = 2_100_000  # characters of an article; MediaWiki allows 2 MiB
-WORK = 30_000_000  # bound on what the parser may have to read again: openings without an end times characters
+WORK = (
+    20_000_000  # characters the parser may have to read in vain, by `tangle`; takes it about 5 s at the worst
+)
 DEEPEST = 60  # nodes within nodes
-PROSE_TAGS = frozenset(
+PROSE_TAGS = names(
     "abbr b bdi bdo big blockquote br center chem cite code data dd del dfn div dl dt em font hiero i ins kbd li mark"
     " math nowiki ol onlyinclude noinclude p poem pre q rb rp rt ruby s samp section small source span strike strong sub"
-    " sup syntaxhighlight time tt u ul var wbr".split()
+    " sup syntaxhighlight time tt u ul var wbr"
 )
-BLOCK_TAGS = frozenset("blockquote center div dl ol p section ul".split())
-AS_IT_STANDS = frozenset("nowiki math chem pre syntaxhighlight source hiero".split())
-KEPT_LINES = frozenset("poem pre syntaxhighlight source code".split())
+BLOCK_TAGS = names("blockquote center div dl ol p section ul")
+AS_IT_STANDS = names("nowiki math chem pre syntaxhighlight source hiero")
+KEPT_LINES = names("poem pre syntaxhighlight source code")
 _SWITCH = re.compile(r"__[^\W\d_]{3,}__|-\{|\}-")  # __NOTOC__, variants of a language
 _DISAMBIGUATION = "__DISAMBIG__"
 _EMPTY_BRACKETS = re.compile(r"\s*\((?:[\s;,:—–-]|\bor\b)*\)")
-_BROKEN = re.compile(r"\[\[|\{\{|\{\||<ref\b", re.I)  # opened and never closed: the rest of the line belongs to it
+_BROKEN = re.compile(
+    r"\[\[|\{\{|\{\||<ref\b", re.I
+)  # opened and never closed: the rest of the line belongs to it
 _STRAY = re.compile(r"\]\]|\}\}|\|\}|</?[a-z]+[^<>]*>", re.I)  # the words around it are sound
 _QUOTES = re.compile(r"'{2,}")
-_HEADING, _ITEM, _WRONG = "\ue003", "\ue004", "\ue005"  # mark a line's kind, and broken markup, until lines are cut
+_HEADING, _ITEM, _WRONG = (
+    "\ue003",
+    "\ue004",
+    "\ue005",
+)  # mark a line's kind, and broken markup, until lines are cut
 _TEXT, _INDENTED = "text", "indented"
 _OURS = {ord(c): None for c in (_HEADING, _ITEM, _WRONG)}
 
@@ -159,32 +167,36 @@ class _Prose:
 
 def tangle(text: str) -> int:
     """An upper bound on the characters that the parser reads in vain: every opening that is never closed makes it go
-    to the end and come back. A sound article is far below `WORK`."""
-    open_, unclosed = [], 0
+    to the end and come back. Sound articles are a hundred times below `WORK`."""
+    open_: list[str] = []
+    unclosed = halves = 0  # halves: tags without their ">" or with one quotation mark too many
     for found in _TOKENS.finditer(text):
         token = found[0].lower()
-        if token in _CLOSES:
-            wanted = _CLOSES[token]
-        elif token.startswith("</"):
-            wanted = token[2:]
+        if tag := _NAME.match(token):
+            if not token.endswith(">") or token.count('"') % 2:
+                halves += 1
+            elif not token.endswith("/>") and tag[1] not in _SINGLE:
+                open_.append(tag[1])
+        elif token in _CLOSES or token.startswith("</"):
+            wanted = _CLOSES.get(token) or token[2:]
+            while open_ and wanted in open_[-50:]:  # what stands open inside was never closed
+                if open_.pop() == wanted:
+                    break
+                unclosed += 1
         else:
-            name = token[1:] if token[0] == "<" and token[1:2].isalpha() else token
-            if name not in _SINGLE:
-                open_.append(name)
-            continue
-        while open_ and wanted in open_[-50:]:  # what stands open inside was never closed
-            if open_.pop() == wanted:
-                break
-            unclosed += 1
+            open_.append(token)
     unclosed += len(open_)
     lines = sum(n * n for n in (line.count("''") for line in text.split("\n")) if n > 100)
     marks = sum(len(run) ** 2 for run in _MARKS.findall(text))
-    return unclosed * len(text) + lines + marks
+    return (unclosed + halves + halves * halves // 300) * len(text) + lines + marks
 
 
-_TOKENS = re.compile(r"\{\{|\}\}|\{\||\|\}|\[\[|\]\]|\[(?=[a-z/])|\]|<!--|-->|</?[a-z][a-z0-9]*", re.I)
+_TOKENS = re.compile(
+    r"\{\{|\}\}|\{\||\|\}|\[\[|\]\]|\[(?=[a-z/])|\]|<!--|-->|</[a-z][a-z0-9]*|<[a-z][^<>]{0,500}>?", re.I
+)
+_NAME = re.compile(r"<([a-z][a-z0-9]*)")
 _CLOSES = {"}}": "{{", "|}": "{|", "]]": "[[", "]": "[", "-->": "<!--"}
-_SINGLE = frozenset("br hr wbr li dd dt td th tr meta link img".split())
+_SINGLE = names("br hr wbr li dd dt td th tr meta link img")
 _MARKS = re.compile(r"^[*#:;]{50,}", re.M)
 
 
