@@ -203,7 +203,7 @@ def test_entities_of_a_hostile_dump_do_not_blow_up(tmp_path):
         ("a.jsonl", b"{}\n", "not one page"),
         ("a.xml", b"<html></html>", "not a MediaWiki XML dump"),
         ("a.xml", b"plain", "not a MediaWiki XML dump"),
-        ("a.xml.bz2", b"BZh9garbage", "not a MediaWiki XML dump"),
+        ("a.xml.bz2", b"BZh9garbage", "damaged before its first page"),
         ("a.jsonl.gz", b"no gzip", "DAMAGED"),
     ],
 )

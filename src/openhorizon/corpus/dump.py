@@ -58,9 +58,12 @@ def raw_pages(path: Path, skipped: Skipped, largest: int = LARGEST) -> Iterator[
     head = next(frames)
     first = next(frames, None)
     if b"<mediawiki" not in head and first is None:
-        damage = f" ({skipped})" if skipped.damages else ""
+        if skipped.damages:
+            raise CorpusError(
+                f"corpus {path}: damaged before its first page ({skipped}); fetch the dump again"
+            )
         raise CorpusError(
-            f"corpus {path}: not a MediaWiki XML dump{damage}; give one that Special:Export or dumps.wikimedia.org makes"
+            f"corpus {path}: not a MediaWiki XML dump; give one that Special:Export or dumps.wikimedia.org makes"
         )
     encoding = _ENCODING.search(head.removeprefix(b"\xef\xbb\xbf"))
     if encoding and encoding[1].lower() not in (b"utf-8", b"us-ascii"):

@@ -100,9 +100,7 @@ class Templates:
             elif kind == "ExternalLink":
                 part = self._filled(node.title, values, depth)
             elif kind == "Tag" and str(node.tag).strip().lower() in INLINE:
-                inside = self._filled(node.contents, values, depth)
-                mark = node.wiki_markup or ""
-                part = None if inside is None else f"{mark}{inside}{mark}"
+                part = self._filled(node.contents, values, depth)
             elif kind == "Comment" or (kind == "Tag" and str(node.tag).strip().lower() == "ref"):
                 part = ""
             if part is None or len(part) > LONGEST:

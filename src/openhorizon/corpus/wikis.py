@@ -53,7 +53,7 @@ TAILS = {
     "la": "Notae|Nexus interni|Nexus externi|Bibliographia|Fontes|Vide etiam",
     "lt": "Šaltiniai|Taip pat skaitykite|Nuorodos|Literatūra|Pastabos|Išnašos|Galerija",
     "ltg": "Nūruodis|Nūruodis i olūti|Uorejuos nūruodis|Uorejuo nūruode|Olūti|Verīs taipoš|Teiklavītys"
-    "|Sataiseišonys parāds|Atsaucis|Galereja|Bibliografeja|Resursi|Literatura",
+    "|Atsaucis|Galereja|Bibliografeja|Resursi|Literatura",
     "lv": "Atsauces|Piezīmes|Skatīt arī|Ārējās saites|Literatūra|Avoti|Galerija|Piezīmes un atsauces",
     "mk": "Наводи|Белешки|Поврзано|Надворешни врски|Литература|Извори|Видете исто така",
     "ms": "Rujukan|Nota|Lihat juga|Pautan luar|Bacaan lanjut|Nota kaki",
