@@ -59,7 +59,7 @@ class _Blocks:
         cells = "".join(self._gathered).split(_BAR)
         self._gathered.clear()
         marked = " | ".join(cell for cell in cells if cell.strip()) if len(cells) > 1 else cells[0]
-        if not (name in ("h1", "h2") and " ".join(marked.split()) == self._title):
+        if not (name in ("h1", "h2") and _unsigned(marked) == self._title):
             keep = not (name[0] == "h" and name[1:].isdigit()) and not (in_list and mostly_links(marked))
             self._paragraphs.add(marked, keep_links=keep, keep_lines=name == "pre")
 
@@ -87,10 +87,9 @@ class _Blocks:
                 self._walk(child, block, in_list)
 
     def _link(self, element: Any) -> None:
-        href = str(element.get("href") or "")
-        text = element.get_text()
-        if href.startswith("#") and len(text.strip()) <= 1 and text.strip() in SIGNS:
+        if _sign(element):
             return
+        href, text = str(element.get("href") or ""), element.get_text()
         target = self._places.target(href, self._path, self._base)
         relation = str(element.get("data-relation") or "")
         self._gathered.append(
@@ -106,4 +105,15 @@ def _left_out(element: Any) -> bool:
 
 def _plain(heading: Any) -> str:
     """The words of a heading, without the sign that links to it."""
-    return " ".join(heading.get_text().rstrip(SIGNS + " \n").split())
+    texts = (text for text in heading.find_all(string=True) if not _sign(text.parent))
+    return _unsigned("".join(texts))
+
+
+def _sign(element: Any) -> bool:
+    """True for an anchor that is there to copy the address of a heading from."""
+    text = element.get_text().strip() if element.name == "a" else "words"
+    return len(text) <= 1 and text in SIGNS and str(element.get("href") or "").startswith("#")
+
+
+def _unsigned(text: str) -> str:
+    return " ".join(text.split()).rstrip("¶§🔗 ")
