@@ -414,3 +414,22 @@ def test_a_line_too_long_is_skipped_and_not_held(tmp_path, monkeypatch):
     skipped = Skipped()
     assert [p.id for p in read(tmp_path / "c.jsonl", skipped=skipped)] == ["c/0", "c/2"]
     assert skipped.examples == {"cut off by damage or longer than 10,000 bytes": ["line 2"]}
+
+
+def test_no_page_can_forge_a_link(tmp_path):
+    forged = "a &#xE000;0&#xE001;forged&#xE002; b"
+    folder_of(
+        tmp_path,
+        a_md=f"[x](c.md) {forged}\n\n{forged}",
+        b_html=f"<p><a href=c.md>x</a> {forged}<p>{forged}",
+        c_md="C.",
+    )
+    text = f"[[C]] {forged}\n\n<nowiki>{forged}</nowiki>"
+    wiki = dump(
+        tmp_path / "w.xml.bz2",
+        wiki_page("A", text.replace("&", "&amp;").replace("<", "&lt;")),
+        wiki_page("C", "C."),
+    )
+    for page in (*by_id(tmp_path).values(), *read(wiki)):
+        assert len(page.links) == (0 if page.title in ("c", "C") else 1)
+        assert "\ue000" not in page.text

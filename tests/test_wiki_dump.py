@@ -15,12 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openhorizon.config import WikiPlan
+from openhorizon.config import DomainPlan, Recipe, WikiPlan
 from openhorizon.corpus import Skipped, dump, read
 from openhorizon.corpus.titles import Titles
 from openhorizon.corpus.wikitext import WORK, tangle
 from openhorizon.errors import CorpusError
-from openhorizon.records import Document
+from openhorizon.graph.store import GraphStore
+from openhorizon.pipeline import build_graph
+from openhorizon.records import Document, NodeKind
+from openhorizon.settings import override
+from openhorizon.store import Run
+from openhorizon.terminal import words
 
 REAL = Path(os.environ.get("OPENHORIZON_DUMP", "../shared/data/ltgwiki-pages-articles.xml.bz2"))
 HEAD = """<?xml version="1.0" encoding="utf-8"?><mediawiki xml:lang="{language}"><siteinfo>
@@ -144,7 +149,7 @@ def test_a_dump_tells_which_of_its_templates_mark_disambiguation_pages(tmp_path)
 
 def test_text_survives_odd_markup(tmp_path):
     text = textwrap.dedent("""\
-        A '''bold''' word<br/>and <math>x_{{1}}</math>, <nowiki>[[raw]]</nowiki> &lt;tag&gt;</small>.
+        A '''bold''' word<br/>and <math>x_{{1}}</math>, <nowiki>[[raw]] &gt;</nowiki> &lt;tag&gt;</small>.
 
         # one [[B]]
         # two
@@ -160,7 +165,7 @@ def test_text_survives_odd_markup(tmp_path):
         Last [[B|bees]]{{broken | [[C]].""")
     document = read_all(tmp_path, wiki(page("A", text)))[0]["A"]
     assert document.text.split("\n\n") == [
-        "A bold word and x_{{1}}, [[raw]] <tag>.",
+        "A bold word and x_{{1}}, [[raw]] > <tag>.",
         "one B\ntwo",
         "first line\nsecond line",
         "Stray marks here.",
@@ -399,3 +404,16 @@ def test_a_real_dump_cut_and_damaged_keeps_what_came_through(tmp_path):
     assert 200 < len(cut) < len(whole)
     assert all(whole[d.id].title == d.title for d in cut)
     assert "cut short" in str(skipped)
+
+
+def test_a_run_reads_a_dump_as_its_recipe_says_and_tells_what_it_left_out(tmp_path):
+    path = tmp_path / "w.xml"
+    path.write_bytes(wiki(page("A", "To [[B]].\n== Fin ==\nno"), page("B", "Text."), page("C", "{{x}}")))
+    recipe = Recipe(name="r", domains={"search": DomainPlan()})
+    recipe = override(recipe, [f"corpus={path}", "wiki.tails=Fin,Ende", "wiki.templates.lang=2"])
+    with Run.open(tmp_path, "r", recipe) as run:
+        summary = build_graph(run, None, lambda n: None)  # type: ignore[arg-type]
+    with GraphStore(run.dir / "graph.db") as store:
+        texts = [n.text for n in store.nodes("search", NodeKind.ENTITY)]
+    assert "To B." in texts
+    assert f"pages 2 read of {path}; 1 page skipped: 1 empty (C)" in words(summary)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openhorizon.corpus.paragraphs import Paragraphs, mostly_links, names
+from openhorizon.corpus.paragraphs import Paragraphs, mostly_links, names, unmarked
 from openhorizon.corpus.places import Places
 
 BLOCKS = names(
@@ -69,7 +69,7 @@ class _Blocks:
         for child in element.children:
             if isinstance(child, NavigableString):
                 if not isinstance(child, PreformattedString):  # comments, doctypes
-                    self._gathered.append(str(child).replace(_BAR, ""))
+                    self._gathered.append(unmarked(str(child)))
             elif not isinstance(child, Tag) or _left_out(child):
                 continue
             elif child.name in BLOCKS:
@@ -89,7 +89,7 @@ class _Blocks:
     def _link(self, element: Any) -> None:
         if _sign(element):
             return
-        href, text = str(element.get("href") or ""), element.get_text()
+        href, text = str(element.get("href") or ""), unmarked(element.get_text())
         target = self._places.target(href, self._path, self._base)
         relation = str(element.get("data-relation") or "")
         self._gathered.append(

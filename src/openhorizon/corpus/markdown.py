@@ -4,7 +4,7 @@ import tomllib
 from typing import Any
 
 from openhorizon.corpus.hypertext import add_html
-from openhorizon.corpus.paragraphs import Paragraphs, mostly_links
+from openhorizon.corpus.paragraphs import Paragraphs, mostly_links, unmarked
 from openhorizon.corpus.places import Places
 
 RELATION = "relation:"
@@ -129,7 +129,7 @@ def _words(token: Any) -> str:
         token.type == "html_inline" and token.content.lower().startswith("<br")
     ):
         return " "
-    return "" if token.type in ("html_inline", "image") else token.content
+    return "" if token.type in ("html_inline", "image") else unmarked(token.content)
 
 
 def _html_link(tag: str) -> tuple[str, str] | None:

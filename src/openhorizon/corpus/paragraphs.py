@@ -10,7 +10,7 @@ from openhorizon.records import Link
 
 OPEN, MIDDLE, CLOSE = "\ue000", "\ue001", "\ue002"
 _MARK = re.compile(f"{OPEN}(\\d+){MIDDLE}([^{CLOSE}]*){CLOSE}")
-_MARKS = {ord(c): None for c in (OPEN, MIDDLE, CLOSE)}
+_RESERVED = re.compile("[\ue000-\ue006]+")  # these three, and those that readers mark lines and cells with
 
 
 def names(text: str) -> frozenset[str]:
@@ -19,8 +19,9 @@ def names(text: str) -> frozenset[str]:
 
 
 def unmarked(source: str) -> str:
-    """The source without the characters that mark links; every reader passes its input through this first."""
-    return source.translate(_MARKS)
+    """The source without the characters that readers mark things with; all text passes through this when it comes in,
+    and again where character references are decoded."""
+    return _RESERVED.sub("", source)
 
 
 class Paragraphs:
@@ -43,7 +44,7 @@ class Paragraphs:
         """One more paragraph, spaces made single; its links are dropped on `keep_links=False`."""
         lines = marked.splitlines() if keep_lines else [marked]
         marked = "\n".join(line for line in (" ".join(raw.split()) for raw in lines) if line)
-        text = _MARK.sub(r"\2", marked).translate(_MARKS).strip()
+        text = unmarked(_MARK.sub(r"\2", marked)).strip()
         if not text:
             return
         if keep_links:

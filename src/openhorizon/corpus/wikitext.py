@@ -4,6 +4,7 @@ Tables, boxes, references, files and categories go; templates go unless they sta
 at the tail (references, see also) go; links in lists go, because a list says that pages belong together, not how.
 """
 
+import html
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -41,7 +42,6 @@ _HEADING, _ITEM, _WRONG = (
     "\ue005",
 )  # mark a line's kind, and broken markup, until lines are cut
 _TEXT, _INDENTED = "text", "indented"
-_OURS = {ord(c): None for c in (_HEADING, _ITEM, _WRONG)}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def article(title: str, text: str, rules: Rules) -> Paragraphs | str:
         return f"article of more than {LARGEST:,} characters"
     if tangle(text) > WORK:
         return "tangled wikitext"
-    code = mwparserfromhell.parse(unmarked(text).translate(_OURS))
+    code = mwparserfromhell.parse(unmarked(text))
     names = {rules.titles.template(str(t.name)).casefold() for t in code.filter_templates(recursive=False)}
     if names & rules.disambiguations or _DISAMBIGUATION in text:
         return "disambiguation"
@@ -101,7 +101,7 @@ class _Prose:
 
     def plain(self, code: Any) -> str:
         """The words alone."""
-        return " ".join(self._inner(code, False, 0).translate(_OURS).split())
+        return " ".join(unmarked(self._inner(code, False, 0)).split())
 
     def _inner(self, code: Any, linked: bool, depth: int) -> str:
         return "".join(self._text(node, linked, depth + 1) for node in code.nodes) if code is not None else ""
@@ -115,7 +115,7 @@ class _Prose:
             text = _SWITCH.sub("", _QUOTES.sub("", str(node.value)))
             return _STRAY.sub("", _BROKEN.sub(_WRONG, text))
         if kind == "HTMLEntity":
-            return (node.normalize() or "").translate(_OURS)
+            return unmarked(node.normalize() or "")
         if kind == "Wikilink":
             return self._link(node, linked, depth)
         if kind == "ExternalLink":
@@ -143,7 +143,7 @@ class _Prose:
         if name not in PROSE_TAGS:
             return ""
         if name in AS_IT_STANDS:
-            inner = str(node.contents or "").translate(_OURS)
+            inner = unmarked(html.unescape(str(node.contents or "")))
         else:
             inner = self._inner(node.contents, linked, depth)
         if name in KEPT_LINES and "\n" in inner:
