@@ -111,10 +111,10 @@ def test_templates_of_the_dump_that_are_a_line_around_their_words_are_filled_in(
             page("Vorlage:Lat", redirect="Vorlage:La", ns=10),
             page("Vorlage:Box", "{|\n| {{{1}}}\n|}", ns=10),
             page("Vorlage:Loop", "{{Loop|{{{1}}}}} {{Loop|{{{1}}}}}", ns=10),
-            page("A", "Water ({{la|aqua}}; {{lat|''[[Aqua]]''}}){{Box|no}}{{Unknown|no}}{{loop|no}} is {{convert|3|km}}."),
+            page("A", "Water ({{la|aqua}}; {{lat|''[[Aqua]]''}}){{Box|no}}{{Unknown|no}}{{loop|no}} is {{convert|3|to|5|km|mi}}."),
         ),
     )  # fmt: skip
-    assert pages["A"].text == "Water (Latin: aqua; Latin: Aqua) is 3 km."
+    assert pages["A"].text == "Water (Latin: aqua; Latin: Aqua) is 3 to 5 km."
     assert links(pages["A"]) == [("Aqua", "w/Aqua")]  # not the link that the template puts on every page
 
 
@@ -153,6 +153,9 @@ def test_text_survives_odd_markup(tmp_path):
 
         # one [[B]]
         # two
+        ;term: what it means
+
+        At https://x.org/y or [https://x.org/z z].
 
           first line
           second line
@@ -166,12 +169,13 @@ def test_text_survives_odd_markup(tmp_path):
     document = read_all(tmp_path, wiki(page("A", text)))[0]["A"]
     assert document.text.split("\n\n") == [
         "A bold word and x_{{1}}, [[raw]] > <tag>.",
-        "one B\ntwo",
+        "one B\ntwo\nterm: what it means",
+        "At https://x.org/y or z.",
         "first line\nsecond line",
         "Stray marks here.",
         "Said B.",
     ]
-    assert [(link.target, link.paragraph) for link in document.links] == [("w/B", 4)]
+    assert [(link.target, link.paragraph) for link in document.links] == [("w/B", 5)]
 
 
 def test_bad_pages_cost_only_themselves(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 from openhorizon.corpus.paragraphs import names
 from openhorizon.corpus.titles import Titles
-from openhorizon.corpus.wikis import SHOWN
+from openhorizon.corpus.wikis import RANGES, SHOWN
 
 LONGEST = 2_000  # characters of a template's source, and of what comes out of it
 DEEPEST = 5  # templates within templates
@@ -63,6 +63,8 @@ class Templates:
             if filled is not None and len(filled) <= LONGEST:
                 return filled
         pattern = pattern or SHOWN.get(low) or (SHOWN["lang-*"] if low.startswith("lang-") else None)
+        if low in ("convert", "cvt") and values.get("2") in RANGES:
+            pattern = "{1} {2} {3} {4}"
         return _patterned(pattern, values) if pattern else None
 
     def _body(self, name: str) -> str | None:

@@ -109,7 +109,11 @@ SHOWN = {
     "nihongo": "{1}", "convert": "{1} {2}", "cvt": "{1} {2}", "circa": "c. {1}", "c.": "c. {1}", "val": "{1}",
     "formatnum": "{1}", "not a typo": "{1}", "as of": "as of {1}", "nbsp": " ", "spaces": " ", "snd": " – ",
     "spnd": " – ", "spaced ndash": " – ", "ndash": "–", "mdash": "—", "–": " – ", "'": "'", "!": "|", "=": "=",
+    "blockquote": "{1}", "quote": "{1}", "frac": "{1}/{2}", "sfrac": "{1}/{2}", "sup": "{1}", "sub": "{1}",
+    "math": "{1}", "mvar": "{1}", "linktext": "{1}", "flag": "{1}", "flagcountry": "{1}", "us$": "US${1}",
+    "angbr": "⟨{1}⟩", "keypress": "{1}", "translation": "{1}", "gloss": "{1}",
 }  # fmt: skip
+RANGES = ("to", "-", "–", "and", "or", "x", "by", "+/-", "±")  # {{convert|3|to|5|km}}
 
 
 def tails(language: str, wiki: WikiPlan) -> frozenset[str]:

@@ -41,6 +41,7 @@ _HEADING, _ITEM, _WRONG = (
     "\ue004",
     "\ue005",
 )  # mark a line's kind, and broken markup, until lines are cut
+_DEFINITION = re.compile(f"(?<=[^\n{_ITEM}]){_ITEM}")  # ;term: what it means
 _TEXT, _INDENTED = "text", "indented"
 
 
@@ -119,7 +120,7 @@ class _Prose:
         if kind == "Wikilink":
             return self._link(node, linked, depth)
         if kind == "ExternalLink":
-            return self._inner(node.title, False, depth)
+            return self._inner(node.title, False, depth) if node.brackets else unmarked(str(node.url))
         if kind == "Tag":
             return self._tag(node, linked, depth)
         if kind == "Heading":  # inside another tag
@@ -210,7 +211,8 @@ def _cut(marked: str, paragraphs: Paragraphs) -> None:
     for block in re.split(r"\n\s*\n", marked):
         for kind, group in _grouped(block.split("\n")):
             lines = group if kind == _INDENTED else [line for line in group if not _debris(line)]
-            text = _tidy("\n".join(lines).replace(_ITEM, "").replace(_HEADING, ""))
+            whole = _DEFINITION.sub(": ", "\n".join(lines))
+            text = _tidy(whole.replace(_ITEM, "").replace(_HEADING, ""))
             if kind == _HEADING:
                 level = text.partition(" ")[0]
                 headings = [h for h in headings if len(h.partition(" ")[0]) < len(level)] + [text]
