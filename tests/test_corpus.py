@@ -357,11 +357,13 @@ def test_the_title_of_an_html_page_is_its_own_not_the_sites(tmp_path):
         tmp_path,
         site_html="<title>Report | Site</title><body><header><h1>Site</h1></header><main><h2>Report<a href='#r'>#</a></h2><p>x",
         own_html="<title>Tab</title><h1>Site</h1><main><header><h1>Own ¶</h1></header><p>x</main>",
+        rust_html="<main><h1>Struct <b>A</b><button>Copy</button></h1><h1>Struct A</h1><p>x</main>",
+        moved_html='<meta http-equiv="Refresh" content="0;URL=own.html"><p>Moved to <a href="own.html">here</a>.',
         bare_html="<title>Tab</title><div role=navigation><p>Menu</div><p>x",
     )
     pages = by_id(tmp_path)
     assert {i: (p.title, p.text) for i, p in pages.items()} == {
-        "c/site": ("Report", "x"), "c/own": ("Own", "x"), "c/bare": ("Tab", "x"),
+        "c/site": ("Report", "x"), "c/own": ("Own", "x"), "c/bare": ("Tab", "x"), "c/rust": ("Struct A", "x"),
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """An HTML page: title, paragraphs, links. A link may name its relation by the attribute `data-relation`."""
 
+import re
 from typing import Any
 
 from openhorizon.corpus.paragraphs import Paragraphs, mostly_links, names, unmarked
@@ -15,15 +16,19 @@ LEFT_OUT = names(
 )
 FURNITURE = ("navigation", "search", "banner", "contentinfo", "complementary")  # roles
 SIGNS = "¶§#🔗"  # anchors that let a reader copy the address of a heading
+_REFRESH, _ELSEWHERE = re.compile("^refresh$", re.I), re.compile(r"\burl\s*=", re.I)
 _BAR = "\ue006"  # between the cells of a row, until the row is whole
 
 
 def html_page(path: str, places: Places, source: str) -> tuple[str, Paragraphs]:
     """Title and paragraphs of an HTML page. The title is the first h1 of its main part, else the h2 that `<title>` begins
-    with (many sites have their own name as h1), else any h1, else `<title>`."""
+    with (many sites have their own name as h1), else any h1, else `<title>`. A page that only sends its reader on is empty.
+    """
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(source, "lxml")
+    if soup.find("meta", attrs={"http-equiv": _REFRESH}, content=_ELSEWHERE):
+        return "", Paragraphs()  # a sign that the page has moved
     root = soup.find("main") or soup.find(role="main") or soup.find("article") or soup.body or soup
     tab = _plain(soup.title) if soup.title else ""
     own = (h for h in root.find_all("h1") if not any(_left_out(p) for p in h.parents))
@@ -105,7 +110,11 @@ def _left_out(element: Any) -> bool:
 
 def _plain(heading: Any) -> str:
     """The words of a heading, without the sign that links to it."""
-    texts = (text for text in heading.find_all(string=True) if not _sign(text.parent))
+    texts = (
+        text
+        for text in heading.find_all(string=True)
+        if not any(_sign(p) or _left_out(p) for p in text.parents if heading in p.parents)
+    )
     return _unsigned("".join(texts))
 
 
