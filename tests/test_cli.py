@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import msgspec
@@ -244,6 +245,17 @@ def test_a_users_pages_become_a_readable_file_of_solved_tasks(pages, tmp_path):
             assert e["end"] - e["start"] == len(e["text"])
         assert any(call["tool"] == "read_page" for step in task["solution"] for call in step["calls"])
     assert [p.name for p in out.parent.iterdir()] == ["tasks.jsonl"]
+
+
+def test_what_was_skipped_is_said_and_a_dump_can_be_told_its_sections(pages, tmp_path):
+    spoilt = tmp_path / "pages"
+    shutil.copytree(pages, spoilt)
+    (spoilt / "latin.md").write_bytes(b"caf\xe9")
+    again = ("propose", "search", "--corpus", spoilt, "-n", 1, "--out", tmp_path / "t.jsonl")
+    result = call(*again, "--set", "wiki.tails=Quellen,See also")
+    assert result.exit_code == 0, result.output
+    assert "60 read; 1 page skipped: 1 not UTF-8 (latin.md)" in result.stdout
+    assert "did you mean tails" in refused(*again, "--set", "wiki.tail=Quellen")
 
 
 def test_search_tasks_need_no_sandbox(pages, tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from openhorizon.config import WikiPlan
 from openhorizon.corpus import Skipped, passages, read, to_graph
-from openhorizon.corpus.mediawiki import Wiki
 from openhorizon.errors import CorpusError, UserError
 from openhorizon.records import Document, EdgeKind, Link, NodeKind
 
@@ -180,7 +180,7 @@ Again [[fr:Nope]] [[Category:Nope]] &lt;!-- [[Nope]] --&gt; text."""
 
 def test_the_names_of_tail_sections_can_be_given(tmp_path):
     path = dump(tmp_path / "w.xml.bz2", wiki_page("Town", "Text.\n== Fin ==\nNot this."))
-    (page,) = read(path, wiki=Wiki(tails=("fin",)))
+    (page,) = read(path, wiki=WikiPlan(tails=("fin",)))
     assert page.text == "Text."
 
 
@@ -201,10 +201,10 @@ def test_entities_of_a_hostile_dump_do_not_blow_up(tmp_path):
         ("a.pdf", b"%PDF", "cannot read files that end in .pdf"),
         ("a.jsonl", b"", "empty"),
         ("a.jsonl", b"{}\n", "not one page"),
-        ("a.xml", b"<html></html>", "not one page"),
+        ("a.xml", b"<html></html>", "not a MediaWiki XML dump"),
         ("a.xml", b"plain", "not a MediaWiki XML dump"),
-        ("a.xml.bz2", b"BZh9garbage", "not a MediaWiki XML dump"),
-        ("a.jsonl.gz", b"no gzip", "damaged"),
+        ("a.xml.bz2", b"BZh9garbage", "damaged before its first page"),
+        ("a.jsonl.gz", b"no gzip", "DAMAGED"),
     ],
 )
 def test_a_corpus_that_cannot_be_read_is_one_clear_error(tmp_path, name, content, says):
@@ -223,11 +223,17 @@ def test_an_empty_folder_and_a_missing_path_are_errors_before_anything_is_read(t
             read(path)
 
 
-def test_a_dump_cut_short_says_so_after_its_good_pages(tmp_path):
-    path = dump(tmp_path / "w.xml.bz2", *(wiki_page(f"T{n}", f"Text {n} " * 50) for n in range(50)))
+def test_of_a_dump_cut_short_the_pages_before_are_kept_and_the_place_is_named(tmp_path):
+    path = dump(tmp_path / "w.xml.bz2", *(wiki_page(f"T{n}", f"Text {n} " * 500) for n in range(500)))
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(CorpusError, match=r"cut short|not a MediaWiki"):
-        list(read(path))
+    skipped = Skipped()
+    pages = list(read(path, skipped=skipped))
+    assert len(pages) > 100
+    assert [page.title for page in pages] == [f"T{n}" for n in range(len(pages))]
+    assert (
+        f"DAMAGED, what stood there is lost: w.xml.bz2 near byte {path.stat().st_size:,} (cut short)"
+        in str(skipped)
+    )
 
 
 def test_passages_lie_where_they_say(tmp_path):
@@ -275,3 +281,157 @@ def test_a_real_dump_is_read_whole():
         parts = passages(page)
         for link in page.links:
             assert link.anchor in parts[link.paragraph].text
+
+
+def test_html_is_read_in_the_encoding_it_declares(tmp_path):
+    body = "<p>Größe über alles</p>"
+    (tmp_path / "latin.html").write_bytes(f'<meta charset="iso-8859-1">{body}'.encode("latin-1"))
+    (tmp_path / "russian.html").write_bytes(
+        '<meta http-equiv="Content-Type" content="text/html; charset=koi8-r"><p>Слово</p>'.encode("koi8-r")
+    )
+    (tmp_path / "wide.html").write_bytes(body.encode("utf-16"))
+    (tmp_path / "marked.md").write_bytes(b"\xef\xbb\xbfWords.")
+    (tmp_path / "wrong.html").write_bytes(b'<meta charset="utf-8"><p>caf\xe9</p>')
+    skipped = Skipped()
+    pages = by_id(tmp_path, skipped)
+    assert {id: p.text for id, p in pages.items()} == {
+        "c/latin": "Größe über alles", "c/russian": "Слово", "c/wide": "Größe über alles", "c/marked": "Words.",
+    }  # fmt: skip
+    assert skipped.counts == {"not UTF-8": 1}
+
+
+def test_the_base_of_a_page_moves_its_links(tmp_path):
+    def html(base: str) -> str:
+        return f'<base href="{base}"><p>See the page <a href="b.html#x">Bee</a>.</p>'
+
+    folder_of(
+        tmp_path, up_html=html("sub/"), b_html="<p>Not this.</p>", sub__b_html="<p>This.</p>",
+        deep__down_html=html("/sub/index.html"), deep__hosted_html=html("https://x.org/sub/"),
+    )  # fmt: skip
+    pages = by_id(tmp_path)
+    for name in ("c/up", "c/deep/down", "c/deep/hosted"):
+        assert [t for _, t, _ in targets(pages[name])] == ["c/sub/b"]
+
+
+def test_page_links_of_note_taking_programs(tmp_path):
+    text = """See [[Deep note]], [[deep note#Part|it]], [[notes/Deep note.md|that]], [[Nowhere|nothing]], ![[Deep note]]
+and [[nodiscard]], [[Deep note]](other.md), `[[Deep note]]`."""
+    folder_of(tmp_path, a_md=text, other_md="Other.", **{"notes__Deep note_md": "Deep."})
+    page = by_id(tmp_path)["c/a"]
+    assert page.text == ("See Deep note, it, that, nothing, and [[nodiscard]], [Deep note], [[Deep note]].")
+    assert [(a, t) for a, t, _ in targets(page)] == [
+        ("Deep note", "c/notes/Deep note"), ("it", "c/notes/Deep note"), ("that", "c/notes/Deep note"),
+        ("[Deep note]", "c/other"),
+    ]  # fmt: skip
+
+
+def test_reference_links_html_links_and_heads_of_markdown(tmp_path):
+    folder_of(
+        tmp_path,
+        a_md='---\ntitle: "A: the first" # yes\ntags: [x]\n---\nSee [bee][1], [b], <a href="b.md">the <b>bee</b></a> ~~no~~.\n\n[1]: b.md "relation: kin"\n[b]: ./b.md',
+        b_md='+++\ntitle = "The bee"\n+++\nText.\r\n\r\nMore.',
+        broken_md="---\ntitle: [\n---\n# Head\n\nText.",
+    )
+    pages = by_id(tmp_path)
+    assert [p.title for p in pages.values()] == ["A: the first", "The bee", "Head"]
+    assert pages["c/b"].text == "Text.\n\nMore."
+    assert [(li.anchor, li.target, li.relation) for li in pages["c/a"].links] == [
+        ("bee", "c/b", "kin"), ("b", "c/b", ""), ("the bee", "c/b", ""),
+    ]  # fmt: skip
+
+
+def test_a_row_of_a_table_is_a_paragraph(tmp_path):
+    folder_of(
+        tmp_path,
+        a_md="| Town | Mayor |\n| --- | --- |\n| [Bee](b.html) | Ann |",
+        b_html="<table><tr><th>Town<td>Mayor</tr><tr><td><a href=a>A</a><td>Bob <p>of</p> x</tr></table>",
+    )
+    pages = by_id(tmp_path)
+    assert pages["c/a"].text == "Town | Mayor\n\nBee | Ann"
+    assert targets(pages["c/a"]) == [("Bee", "c/b", 1)]
+    assert pages["c/b"].text.split("\n\n")[:2] == ["Town | Mayor", "A | Bob"]
+
+
+def test_the_title_of_an_html_page_is_its_own_not_the_sites(tmp_path):
+    folder_of(
+        tmp_path,
+        site_html="<title>Report | Site</title><body><header><h1>Site</h1></header><main><h2>Report<a href='#r'>#</a></h2><p>x",
+        own_html="<title>Tab</title><h1>Site</h1><main><header><h1>Own ¶</h1></header><p>x</main>",
+        rust_html="<main><h1>Struct <b>A</b><button>Copy</button></h1><h1>Struct A</h1><p>x</main>",
+        moved_html='<meta http-equiv="Refresh" content="0;URL=own.html"><p>Moved to <a href="own.html">here</a>.',
+        bare_html="<title>Tab</title><div role=navigation><p>Menu</div><p>x",
+    )
+    pages = by_id(tmp_path)
+    assert {i: (p.title, p.text) for i, p in pages.items()} == {
+        "c/site": ("Report", "x"), "c/own": ("Own", "x"), "c/bare": ("Tab", "x"), "c/rust": ("Struct A", "x"),
+    }  # fmt: skip
+
+
+def test_what_is_no_page_neither_stops_nor_loops_the_reader(tmp_path):
+    folder_of(tmp_path, good_md="Text.", sub__other_md="Other.")
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    (tmp_path / "self.md").symlink_to("self.md")
+    (tmp_path / "gone.md").symlink_to("nowhere.md")
+    (tmp_path / "folder.md").mkdir()
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "large.html").write_bytes(b"x" * 20_000_001)
+    skipped = Skipped()
+    assert list(by_id(tmp_path, skipped)) == ["c/good", "c/sub/other"]
+    assert sorted(skipped.counts) == [
+        "larger than 20 MB", "not a file", "unreadable: No such file or directory",
+        "unreadable: Too many levels of symbolic links",
+    ]  # fmt: skip
+
+
+def test_names_with_percents_and_queries(tmp_path):
+    folder_of(
+        tmp_path,
+        **{
+            "100%25_md": "Odd.",
+            "é_md": "Accent.",
+            "a_md": "[x](100%2525.md?v=1#y) [z](%C3%A9.md) [q](100%25)",
+        },
+    )
+    assert [t for _, t, _ in targets(by_id(tmp_path)["c/a"])] == ["c/100%25", "c/é", "c/100%25"]
+
+
+def test_links_of_jsonl_rows_find_their_paragraph_and_damage_is_named(tmp_path):
+    row = {"id": "a", "title": "A", "text": "One.\n\nOf Bee.", "links": [{"anchor": "Bee", "target": "b"}]}
+    text = "".join(
+        json.dumps(row | {"id": f"a{n}", "noise": os.urandom(300).hex()}) + "\n" for n in range(2_000)
+    )
+    (tmp_path / "c.jsonl.bz2").write_bytes(bz2.compress(text.encode(), 1)[:-1_000])
+    skipped = Skipped()
+    pages = list(read(tmp_path / "c.jsonl.bz2", skipped=skipped))
+    assert 1_000 < len(pages) < 2_000
+    assert all(targets(p) == [("Bee", "c/b", 1)] for p in pages)
+    assert skipped.total == 1
+    assert "cut short" in str(skipped)
+
+
+def test_a_line_too_long_is_skipped_and_not_held(tmp_path, monkeypatch):
+    monkeypatch.setattr("openhorizon.corpus.jsonl.LARGEST", 10_000)
+    rows = [{"id": n, "title": "T", "text": "word " * (100_000 if n == 1 else 1)} for n in range(3)]
+    (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    skipped = Skipped()
+    assert [p.id for p in read(tmp_path / "c.jsonl", skipped=skipped)] == ["c/0", "c/2"]
+    assert skipped.examples == {"cut off by damage or longer than 10,000 bytes": ["line 2"]}
+
+
+def test_no_page_can_forge_a_link(tmp_path):
+    forged = "a &#xE000;0&#xE001;forged&#xE002; b"
+    folder_of(
+        tmp_path,
+        a_md=f"[x](c.md) {forged}\n\n{forged}",
+        b_html=f"<p><a href=c.md>x</a> {forged}<p>{forged}",
+        c_md="C.",
+    )
+    text = f"[[C]] {forged}\n\n<nowiki>{forged}</nowiki>"
+    wiki = dump(
+        tmp_path / "w.xml.bz2",
+        wiki_page("A", text.replace("&", "&amp;").replace("<", "&lt;")),
+        wiki_page("C", "C."),
+    )
+    for page in (*by_id(tmp_path).values(), *read(wiki)):
+        assert len(page.links) == (0 if page.title in ("c", "C") else 1)
+        assert "\ue000" not in page.text

@@ -216,6 +216,17 @@ class EvaluationPlan(Plan, kw_only=True):
     samples: Count = 12  # attempts kept per model and domain for the report's browser
 
 
+class WikiPlan(Plan, kw_only=True):
+    """What a MediaWiki dump does not say of its wiki; all of it adds to what is known of the wiki's language."""
+
+    language: str = ""  # code, such as de; "": the one that the dump gives
+    tails: tuple[str, ...] = ()  # headings of sections to leave out, such as References
+    disambiguations: tuple[str, ...] = ()  # templates of pages that only tell names apart
+    templates: dict[
+        str, int
+    ] = {}  # template that stands for words of its sentence -> number of the argument it shows
+
+
 class Recipe(Plan, kw_only=True):
     """A whole run."""
 
@@ -225,6 +236,7 @@ class Recipe(Plan, kw_only=True):
     size: Size = "mini"  # of the tasks: mini for the tiny model, full for real ones
     domains: dict[str, DomainPlan]
     corpus: str | None = None  # file or folder the search domain reads; none: the generated encyclopedia
+    wiki: WikiPlan = WikiPlan()  # for a corpus that is a MediaWiki dump
     sandbox: SandboxPlan = SandboxPlan()
     search: SearchPlan = SearchPlan()
     model: ModelPlan = ModelPlan()
@@ -232,6 +244,12 @@ class Recipe(Plan, kw_only=True):
     teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)
     distill: DistillPlan = DistillPlan()
     evaluation: EvaluationPlan = EvaluationPlan()
+
+
+class CorpusPlan(Plan, kw_only=True):
+    """How a user's documents are read: what `openhorizon propose search --corpus` can be set to."""
+
+    wiki: WikiPlan = WikiPlan()  # for a MediaWiki dump
 
 
 class OwnPlan(Plan, kw_only=True):

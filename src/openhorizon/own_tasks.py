@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from openhorizon.config import CorpusPlan
 from openhorizon.domains import DOMAINS
 from openhorizon.domains.domain import Resources
 from openhorizon.domains.search import own_corpus
@@ -53,18 +54,19 @@ def make(
     out: str | Path,
     seed: int = 0,
     done: Callable[[int], None] = lambda n: None,
+    plan: CorpusPlan | None = None,
 ) -> Made:
     """`out` holds up to `count` accepted multi-hop tasks over the pages of `corpus`, each solved by the scripted
     expert through the real tools.
 
-    `done(n)` hears of n newly accepted tasks. CorpusError: unreadable or without links. UserError: not one accepted
+    `done(n)` hears of n newly accepted tasks; `plan` says how the corpus is read. CorpusError: unreadable or without links. UserError: not one accepted
     task. RunError: `out` cannot be written, which is seen before the work begins.
     """
     from openhorizon.selfplay.game import play
 
     out = Path(out)
     _writable(out)
-    own = own_corpus.load(corpus)
+    own = own_corpus.load(corpus, (plan or CorpusPlan()).wiki)
     sandbox = LazySandbox()
     try:
         outcome = play(

@@ -9,7 +9,7 @@ from typing import Any
 
 from openhorizon import jobs
 from openhorizon.config import GrpoStage
-from openhorizon.corpus import material_graph, read
+from openhorizon.corpus import Skipped, material_graph, read
 from openhorizon.domains import DOMAINS
 from openhorizon.errors import InfrastructureError
 from openhorizon.evaluation.statistics import evaluate_scores
@@ -32,17 +32,21 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
     # a half-built graph is built again
     for part in ("graph.db", "graph.db-wal", "graph.db-shm", "graph.snapshot"):
         (run.dir / part).unlink(missing_ok=True)
-    documents = 0
+    documents, pages = 0, {}
     with GraphStore(run.dir / "graph.db") as store:
         for name in recipe.domains:
             items = list(DOMAINS[name].material(recipe.seed, recipe.size))
             if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
-                items = [*read(recipe.corpus), *(i for i in items if not isinstance(i, Document))]
+                skipped = Skipped()
+                own = list(read(recipe.corpus, skipped=skipped, wiki=recipe.wiki))
+                items = [*own, *(i for i in items if not isinstance(i, Document))]
+                pages = {"pages": f"{len(own):,} read of {recipe.corpus}; {skipped}"}
             store.add(*material_graph(items, name))
             documents += sum(isinstance(i, Document) for i in items)
             tick(1)
         counts = store.counts(), store.edge_counts()
-    return {"documents": documents, "nodes": sum(counts[0].values()), "edges": sum(counts[1].values())}
+    made = {"documents": documents, "nodes": sum(counts[0].values()), "edges": sum(counts[1].values())}
+    return made | pages
 
 
 def propose(run: Run, workers: Workers, tick: Tick) -> Summary:

@@ -59,22 +59,24 @@ def propose(
     settings: Settings = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Propose, solve and accept a run's tasks; or, with --corpus, multi-hop search tasks from your own documents."""
+    """Propose, solve and accept a run's tasks; or, with --corpus, multi-hop search tasks from your own documents.
+
+    With --corpus, --set says how a MediaWiki dump is read: --set wiki.tails=Quellen,Weblinks leaves out these sections.
+    """
     if corpus is not None:
         if run != "search":
             raise UserError(
                 f"--corpus makes tasks of the domain search, not of {run}: openhorizon propose search --corpus …"
             )
-        if settings:
-            raise UserError(
-                "--set changes a run's recipe, and with --corpus there is no run; use -n, --seed and --out"
-            )
+        from openhorizon.config import CorpusPlan
         from openhorizon.own_tasks import make
+        from openhorizon.settings import in_range, override
         from openhorizon.terminal import Progress, show_made
 
+        plan = in_range(override(CorpusPlan(), settings or ()))
         shown = Progress()
         with shown("propose", count) as tick:
-            made = make(corpus, count, out, seed, tick)
+            made = make(corpus, count, out, seed, tick, plan)
         show_made(made, count, out, shown.out)
         return
     if run == "search" and found(run, runs) is None:

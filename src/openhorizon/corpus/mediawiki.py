@@ -1,280 +1,183 @@
 """A MediaWiki XML dump, streamed: articles of the main namespace with their prose, sections and links.
 
-Two passes over the file: the first collects redirects (the only thing kept in memory), the second yields pages with
-links led through them. Templates, tables, references, files and categories go; sections at the tail (references, see
-also) go; links in lists go, because a list says that pages belong together, not how.
+Two passes over the file: the first notes redirects and templates, the second yields the articles with links led
+through redirects. What is noted lies in a private SQLite file that grows on disk, so memory stays that of one page
+however long the dump is.
 """
 
-import bz2
-import gzip
-import itertools
 import re
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import quote
-from xml.etree.ElementTree import ParseError, iterparse
 
-from openhorizon.corpus.paragraphs import Paragraphs, unmarked
+from openhorizon.config import WikiPlan
+from openhorizon.corpus.dump import RawPage, SiteInfo, parsed, raw_pages, title_of
 from openhorizon.corpus.skipped import Skipped
-from openhorizon.errors import CorpusError
+from openhorizon.corpus.templates import Templates, may_show_words
+from openhorizon.corpus.titles import MAIN, TEMPLATE, Titles
+from openhorizon.corpus.wikis import disambiguations, tails
+from openhorizon.corpus.wikitext import Rules, article
 from openhorizon.records import Document
 
-TAILS = (
-    "References", "Notes", "Footnotes", "See also", "External links", "Further reading", "Bibliography", "Sources",
-    "Citations", "Gallery", "Works cited",
-    "Nūruodis", "Nūruodis i olūti", "Uorejuos nūruodis", "Uorejuo nūruode", "Olūti", "Verīs taipoš", "Teiklavītys",
-    "Sataiseišonys parāds", "Atsaucis", "Galereja", "Bibliografeja", "Resursi", "Literatura",
-)  # fmt: skip
-DISAMBIGUATIONS = (
-    "disambiguation",
-    "disambig",
-    "dab",
-    "hndis",
-    "geodis",
-    "zeimeibu škiršona",
-    "cytys zeimeibys",
-)
-PROSE_TAGS = frozenset(
-    [
-        "b",
-        "i",
-        "em",
-        "strong",
-        "small",
-        "big",
-        "sub",
-        "sup",
-        "span",
-        "u",
-        "s",
-        "p",
-        "div",
-        "center",
-        "font",
-        "br",
-        "nowiki",
-        "abbr",
-        "cite",
-        "q",
-        "li",
-        "dd",
-        "dt",
-        "dl",
-    ]
-)
-HIDDEN = re.compile(r"__[A-Z]+__|-\{|\}-")
-_EMPTY_BRACKETS = re.compile(r"\s*\((?:[\s;,:—–-]|\bor\b)*\)")
-_MARKUP = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{\||\|\}|</?[a-z]+[^<>]*>", re.I)
-_HEADING, _ITEM = "\ue003", "\ue004"  # mark a line's kind until paragraphs are cut
+_NOTED = (b"<redirect", b"<ns>10</ns>")  # pages that the first pass has to look into
+_REDIRECT = re.compile(rb"<text[^>]*>\s*#redirect", re.I)  # of dumps older than the element
+CHAIN = 50  # redirects that may follow each other
+_FIRST_LINK = re.compile(r"#redirect\s*:?\s*\[\[([^\]|]+)", re.I)
 
 
-@dataclass(frozen=True)
-class Wiki:
-    """What differs from wiki to wiki. Names are compared without case."""
+def read_dump(path: Path, corpus: str, skipped: Skipped, wiki: WikiPlan) -> Iterator[Document]:
+    """The articles of the dump in its order, ids "<corpus>/<title>".
 
-    tails: tuple[str, ...] = TAILS  # sections that end an article
-    disambiguations: tuple[str, ...] = DISAMBIGUATIONS  # templates of pages that only tell names apart
-
-
-class RawPage(NamedTuple):
-    """A page of namespace 0 as the dump has it."""
-
-    title: str
-    redirect: str  # title it leads to, "" for an article
-    text: str
-
-
-def read_dump(path: Path, corpus: str, skipped: Skipped, wiki: Wiki) -> Iterator[Document]:
-    """The articles of the dump in its order, ids "<corpus>/<title>". CorpusError: damaged or no MediaWiki dump."""
-    address = _address(path) or f"{corpus}:"
-    redirects = {page.title: page.redirect for page in _pages(path) if page.redirect}
-    seen: set[str] = set()
-    for page in _pages(path):
-        if page.redirect:
-            continue
-        try:
-            document = _document(page, corpus, address, redirects, wiki)
-        except (ValueError, RecursionError, KeyError, IndexError) as error:
-            document = f"unreadable wikitext: {type(error).__name__}"
-        if isinstance(document, Document) and document.id in seen:
-            document = "second page of the same title"
-        if isinstance(document, str):
-            skipped.add(page.title, document)
-        else:
-            seen.add(document.id)
-            yield document
-
-
-def _pages(path: Path) -> Iterator[RawPage]:
-    opened = {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)
-    count = 0
+    Pages that cannot be read, and redirects that lead in a circle, are noted in `skipped`, and so is damage of the
+    file: what can be read before and behind it is read. CorpusError: no MediaWiki dump.
+    """
+    notes = _Notes()
     try:
-        with opened(path, "rb") as file:
-            root: Any = None
-            for event, element in iterparse(file, events=("start", "end")):
-                if event == "start":
-                    root = element if root is None else root
-                elif element.tag.endswith("page") and (page := _page(element)) is not None:
-                    count += 1
-                    yield page
-                if event == "end" and element.tag.rpartition("}")[2] in ("page", "siteinfo"):
-                    root.clear()  # else the whole dump piles up under the root
-    except (OSError, EOFError, ParseError, ValueError) as error:
-        what = f"damaged or cut short after {count} articles" if count else "not a MediaWiki XML dump"
-        raise CorpusError(f"corpus {path}: {what} ({error}); fetch the pages-articles dump again") from error
-
-
-def _address(path: Path) -> str:
-    """What the addresses of the wiki's pages start with, "" if the dump does not say."""
-    opened = {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)
-    try:
-        with opened(path, "rb") as file:
-            for _, element in iterparse(file):
-                name = element.tag.rpartition("}")[2]
-                if name in ("base", "page"):
-                    return (element.text or "").rpartition("/")[0] + "/" if name == "base" else ""
-    except (OSError, EOFError, ParseError, ValueError):
-        pass  # the reading proper says what is wrong
-    return ""
-
-
-def _page(element: Any) -> RawPage | None:
-    """The page, None if it is not in the main namespace."""
-    title, namespace, redirect, text = "", "", "", ""
-    for child in element.iter():
-        name = child.tag.rpartition("}")[2]
-        if name == "title":
-            title = (child.text or "").strip()
-        elif name == "ns":
-            namespace = (child.text or "").strip()
-        elif name == "redirect":
-            redirect = child.get("title", "").partition("#")[0].strip()
-        elif name == "text":
-            text = child.text or ""
-    return RawPage(title, redirect, text) if title and namespace == "0" else None
-
-
-def _document(
-    page: RawPage, corpus: str, address: str, redirects: dict[str, str], wiki: Wiki
-) -> Document | str:
-    """The article, or why it is left out."""
-    import mwparserfromhell
-
-    code = mwparserfromhell.parse(unmarked(page.text).replace(_HEADING, "").replace(_ITEM, ""))
-    names = {str(t.name).strip().casefold() for t in code.filter_templates(recursive=False)}
-    if names & set(wiki.disambiguations):
-        return "disambiguation"
-    paragraphs = Paragraphs()
-    _cut(_prose(code, corpus, redirects, wiki, paragraphs), paragraphs)
-    if not any(not text.startswith("==") for text in paragraphs.texts):
-        return "empty"
-    source = address + quote(page.title.replace(" ", "_"), safe="/()")
-    return Document(
-        id=f"{corpus}/{page.title}",
-        title=page.title,
-        text=paragraphs.text,
-        source=source,
-        links=tuple(paragraphs.links),
-    )
-
-
-def _prose(code: Any, corpus: str, redirects: dict[str, str], wiki: Wiki, paragraphs: Paragraphs) -> str:
-    """The wikitext as text with marked links, headings and list items; tail sections left out."""
-    tails = {name.casefold() for name in wiki.tails}
-    parts: list[str] = []
-    dropping = 0  # level of the tail heading whose section is being dropped, 0: none
-    for node in code.nodes:
-        kind = type(node).__name__
-        if kind == "Heading":
-            title = _plain(node.title)
-            if dropping and node.level > dropping:
+        site = _first_pass(path, notes, skipped)
+        titles = Titles(site)
+        language = wiki.language or site.language
+        templates = Templates(titles, notes.template, wiki.templates)
+        disambiguating = disambiguations(language, wiki) | notes.disambiguations()
+        rules = Rules(corpus, titles, templates, tails(language, wiki), disambiguating, notes.led)
+        address = site.base.rpartition("/")[0] + "/" if site.base else f"{corpus}:"
+        for raw in raw_pages(path, skipped):
+            if isinstance(raw, SiteInfo):
                 continue
-            dropping = node.level if title.casefold().strip(" :") in tails else 0
-            if not dropping:
-                marks = "=" * node.level
-                parts.append(f"\n\n{_HEADING}{marks} {title} {marks}\n\n" if title else "\n\n")
-        elif not dropping:
-            parts.append(_text(node, kind, corpus, redirects, paragraphs))
-    return HIDDEN.sub("", "".join(parts))
+            page = parsed(raw)
+            if isinstance(page, str):
+                skipped.add(title_of(raw), page)
+            elif (page.namespace or titles.namespace(page.title)) == MAIN and not _redirect(page):
+                found = _document(page, address, rules)
+                if isinstance(found, str):
+                    skipped.add(page.title, found)
+                elif notes.seen(page.title):
+                    skipped.add(page.title, "second page of the same title")
+                else:
+                    yield found
+    finally:
+        notes.close()
 
 
-def _text(node: Any, kind: str, corpus: str, redirects: dict[str, str], paragraphs: Paragraphs) -> str:
-    """One node's text."""
+def _first_pass(path: Path, notes: "_Notes", skipped: Skipped) -> SiteInfo:
+    """Redirects and templates of the dump go into `notes`; only redirects in a circle into `skipped`."""
+    pages = raw_pages(path, Skipped())  # the second pass says what is wrong
+    site = next(pages)
+    assert isinstance(site, SiteInfo)
+    titles = Titles(site)
+    for raw in pages:
+        if isinstance(raw, SiteInfo) or not (any(sign in raw for sign in _NOTED) or _REDIRECT.search(raw)):
+            continue
+        page = parsed(raw)
+        if isinstance(page, str):
+            continue
+        namespace = page.namespace or titles.namespace(page.title)
+        target = _redirect(page)
+        if namespace == TEMPLATE:
+            name = titles.template(page.title.partition(":")[2] or page.title)
+            if target:
+                notes.redirect("{" + name, "{" + titles.template(target))
+            else:
+                notes.note_template(name, page.text)
+        elif namespace == MAIN and target:
+            notes.redirect(page.title, titles.canonical(target))
+    for title in notes.settle():
+        skipped.add(title, "redirect in a circle")
+    return site
 
-    def inner(code: Any) -> str:
-        return (
-            "".join(_text(n, type(n).__name__, corpus, redirects, paragraphs) for n in code.nodes)
-            if code
-            else ""
+
+def _redirect(page: RawPage) -> str:
+    """The title that the page leads to, "" if it is one of its own."""
+    if page.redirect:
+        return page.redirect
+    start = page.text[:300].lstrip()
+    found = _FIRST_LINK.match(start) if start[:1] == "#" else None
+    return found[1].strip() if found else ""
+
+
+def _document(page: RawPage, address: str, rules: Rules) -> Document | str:
+    """The article, or why it is left out."""
+    if page.model not in ("", "wikitext"):
+        return "not wikitext"
+    try:
+        paragraphs = article(page.title, page.text, rules)
+    except Exception as error:  # whatever the parser stumbles over, it is this page's
+        return f"unreadable wikitext: {type(error).__name__}"
+    if isinstance(paragraphs, str):
+        return paragraphs
+    return Document(
+        id=f"{rules.corpus}/{page.title}", title=page.title, text=paragraphs.text,
+        source=address + quote(page.title.replace(" ", "_"), safe="/()"), links=tuple(paragraphs.links),
+    )  # fmt: skip
+
+
+class _Notes:
+    """What is remembered of a dump beyond one page, in a file of SQLite's own that goes when it is closed."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.executescript(
+            "PRAGMA cache_size = -8000; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            "CREATE TABLE redirects (source TEXT PRIMARY KEY, target TEXT) WITHOUT ROWID;"
+            "CREATE TABLE templates (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;"
+            "CREATE TABLE disambiguations (name TEXT PRIMARY KEY) WITHOUT ROWID;"
+            "CREATE TABLE seen (title TEXT PRIMARY KEY) WITHOUT ROWID; BEGIN"
         )
 
-    if kind == "Text":
-        return str(node.value)
-    if kind == "HTMLEntity":
-        return node.normalize() or ""
-    if kind == "Wikilink":
-        return _link(node, corpus, redirects, paragraphs)
-    if kind == "ExternalLink":
-        return _plain(node.title) if node.title else ""
-    if kind == "Tag":
-        name = str(node.tag).strip().lower()
-        if name in ("li", "dd", "dt") and node.wiki_markup:
-            return _ITEM
-        if name == "br":
-            return "\n"
-        return inner(node.contents) if name in PROSE_TAGS else ""
-    return ""  # templates, their arguments, comments
+    def close(self) -> None:
+        self._db.close()
 
+    def redirect(self, source: str, target: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO redirects VALUES (?, ?)", (source, target))
 
-def _link(node: Any, corpus: str, redirects: dict[str, str], paragraphs: Paragraphs) -> str:
-    """The anchor of a link into the main namespace, marked; "" for files, categories; the anchor alone for other wikis."""
-    target = str(node.title).strip()
-    anchor = _plain(node.text) if node.text is not None else target.lstrip(":").replace("_", " ")
-    head, colon, _ = target.lstrip(":").partition(":")
-    if colon and " " not in head.strip() and not target.startswith(":"):
-        return ""
-    title = target.lstrip(":").partition("#")[0].replace("_", " ").strip()
-    if not title:
-        return anchor
-    title = title[0].upper() + title[1:]  # wikis capitalise the first letter
-    for _ in range(5):  # a redirect may lead to another; five are enough, and a ring ends
-        title = redirects.get(title, title)
-    return paragraphs.mark(anchor, f"{corpus}/{title}")
+    def note_template(self, name: str, text: str) -> None:
+        if "__DISAMBIG__" in text:
+            self._db.execute("INSERT OR IGNORE INTO disambiguations VALUES (?)", (name,))
+        elif may_show_words(text):
+            self._db.execute("INSERT OR REPLACE INTO templates VALUES (?, ?)", (name, text))
 
+    def settle(self) -> Iterator[str]:
+        """Let every redirect lead to where its chain ends; those in a circle are taken out and named."""
+        double = self._db.execute(
+            "SELECT a.source FROM redirects a JOIN redirects b ON a.target = b.source"
+        ).fetchall()
+        ends = [(source, self._end(source)) for (source,) in double]
+        for source, end in ends:
+            if end is None:
+                self._db.execute("DELETE FROM redirects WHERE source = ?", (source,))
+                yield source.lstrip("{")
+            else:
+                self.redirect(source, end)
 
-def _plain(code: Any) -> str:
-    """The text alone, formatting and templates gone."""
-    return " ".join(code.strip_code(normalize=True, collapse=True).split()) if code is not None else ""
+    def _end(self, source: str) -> str | None:
+        """Where the chain of redirects that begins at `source` ends, None if it does not within `CHAIN` steps."""
+        passed, title = {source}, self.led(source)
+        while title not in passed and len(passed) <= CHAIN:
+            passed.add(title)
+            further = self.led(title)
+            if further == title:
+                return title
+            title = further
+        return None
 
+    def led(self, title: str) -> str:
+        """The title that a redirect of this title leads to; the title itself if it is none."""
+        row = self._db.execute("SELECT target FROM redirects WHERE source = ?", (title,)).fetchone()
+        return row[0] if row else title
 
-def _cut(marked: str, paragraphs: Paragraphs) -> None:
-    """Split into paragraphs: blank lines part them; neighbouring list items make one, without links.
+    def template(self, name: str) -> str | None:
+        name = self.led("{" + name)[1:]
+        row = self._db.execute("SELECT text FROM templates WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
 
-    A heading enters with the first paragraph below it: sections left empty by dropped tables leave no trace. Nor do
-    paragraphs that still hold markup, because it was broken.
-    """
-    headings: list[str] = []
-    for block in re.split(r"\n\s*\n", marked):
-        for kind, lines in itertools.groupby(block.split("\n"), key=_line_kind):
-            text = _tidy("\n".join(lines).replace(_ITEM, "").replace(_HEADING, ""))
-            if kind == _HEADING:
-                level = text.partition(" ")[0]
-                headings = [h for h in headings if len(h.partition(" ")[0]) < len(level)] + [text]
-            elif text and not _MARKUP.search(text):
-                for heading in headings:
-                    paragraphs.add(heading)
-                headings = []
-                paragraphs.add(text, keep_links=kind == "text", keep_lines=kind == _ITEM)
+    def disambiguations(self) -> frozenset[str]:
+        """Names of templates, folded, that the dump itself marks as those of disambiguation pages."""
+        rows = self._db.execute(
+            "SELECT name FROM disambiguations UNION SELECT substr(source, 2) FROM redirects"
+            " WHERE substr(target, 2) IN (SELECT name FROM disambiguations) AND substr(target, 1, 1) = '{'"
+        )
+        return frozenset(name.casefold() for (name,) in rows)
 
-
-def _line_kind(line: str) -> str:
-    return line[0] if line[:1] in (_HEADING, _ITEM) else "text"
-
-
-def _tidy(text: str) -> str:
-    """What dropped templates leave behind: empty brackets, lonely punctuation."""
-    text = _EMPTY_BRACKETS.sub("", text)
-    text = re.sub(r"\(\s*[;,:]\s*", "(", re.sub(r"[;,:]\s*\)", ")", text))
-    return re.sub(r"[ \xa0]+([,.;:])(?=\s|$)", r"\1", text).strip()
+    def seen(self, title: str) -> bool:
+        """True from the second time on that this title is asked for."""
+        return not self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (title,)).rowcount

@@ -10,12 +10,18 @@ from openhorizon.records import Link
 
 OPEN, MIDDLE, CLOSE = "\ue000", "\ue001", "\ue002"
 _MARK = re.compile(f"{OPEN}(\\d+){MIDDLE}([^{CLOSE}]*){CLOSE}")
-_MARKS = {ord(c): None for c in (OPEN, MIDDLE, CLOSE)}
+_RESERVED = re.compile("[\ue000-\ue006]+")  # these three, and those that readers mark lines and cells with
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of `text` as a set: long lists of tags and codes stay readable."""
+    return frozenset(text.split())
 
 
 def unmarked(source: str) -> str:
-    """The source without the characters that mark links; every reader passes its input through this first."""
-    return source.translate(_MARKS)
+    """The source without the characters that readers mark things with; all text passes through this when it comes in,
+    and again where character references are decoded."""
+    return _RESERVED.sub("", source)
 
 
 class Paragraphs:
@@ -25,6 +31,7 @@ class Paragraphs:
         self.texts: list[str] = []
         self.links: list[Link] = []
         self._targets: list[tuple[str, str]] = []
+        self._seen: set[Link] = set()
 
     def mark(self, anchor: str, target: str, relation: str = "") -> str:
         """The anchor, marked as a link, to be part of a text given to `add`."""
@@ -37,7 +44,7 @@ class Paragraphs:
         """One more paragraph, spaces made single; its links are dropped on `keep_links=False`."""
         lines = marked.splitlines() if keep_lines else [marked]
         marked = "\n".join(line for line in (" ".join(raw.split()) for raw in lines) if line)
-        text = _MARK.sub(r"\2", marked).translate(_MARKS).strip()
+        text = unmarked(_MARK.sub(r"\2", marked)).strip()
         if not text:
             return
         if keep_links:
@@ -46,7 +53,8 @@ class Paragraphs:
                 link = Link(
                     anchor=anchor.strip(), target=target, paragraph=len(self.texts), relation=relation
                 )
-                if link.anchor and link not in self.links:
+                if link.anchor and link not in self._seen:
+                    self._seen.add(link)
                     self.links.append(link)
         self.texts.append(text)
 

@@ -3,26 +3,29 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from openhorizon.config import WikiPlan
 from openhorizon.corpus.folder import read_folder
 from openhorizon.corpus.jsonl import read_jsonl
-from openhorizon.corpus.mediawiki import Wiki, read_dump
+from openhorizon.corpus.mediawiki import read_dump
 from openhorizon.corpus.skipped import Skipped
 from openhorizon.errors import CorpusError
 from openhorizon.records import Document
 
 KINDS = (
-    "a folder of .md or .html pages, a .jsonl file (id, title, text), or a MediaWiki dump (.xml, .xml.bz2)"
+    "a folder of .md or .html pages, a .jsonl file (id, title, text), or a MediaWiki dump (.xml); files may be .gz or"
+    " .bz2"
 )
 
 
 def read(
-    path: str | Path, *, corpus: str = "", skipped: Skipped | None = None, wiki: Wiki | None = None
+    path: str | Path, *, corpus: str = "", skipped: Skipped | None = None, wiki: WikiPlan | None = None
 ) -> Iterator[Document]:
     """The documents of a corpus, streamed in a stable order; ids are "<corpus>/<path, id or title>".
 
     `corpus` defaults to the path's own name. Pages that cannot be read are left out and counted in `skipped`.
+    What a damaged file has lost is noted there too; the rest of it is read. `wiki`: for a MediaWiki dump.
     CorpusError, at once: the path is missing, unreadable or of no known kind, the folder has no pages;
-    while reading: the file is damaged, or not one page could be read.
+    while reading: an .xml file is no MediaWiki dump, or not one page could be read.
     """
     path = Path(path)
     skipped = skipped if skipped is not None else Skipped()
@@ -33,8 +36,8 @@ def read(
         return _some(path, read_folder(path, name, skipped), skipped)
     suffixes = "".join(path.suffixes).lower()
     readers = {
-        (".jsonl", ".jsonl.gz"): lambda: read_jsonl(path, name, skipped),
-        (".xml", ".xml.bz2", ".xml.gz"): lambda: read_dump(path, name, skipped, wiki or Wiki()),
+        (".jsonl", ".jsonl.gz", ".jsonl.bz2"): lambda: read_jsonl(path, name, skipped),
+        (".xml", ".xml.bz2", ".xml.gz"): lambda: read_dump(path, name, skipped, wiki or WikiPlan()),
     }
     for endings, reader in readers.items():
         if suffixes.endswith(endings):

@@ -312,8 +312,11 @@ def _page(answer: Answer) -> WebPage:
 
 def _cut(answer: Answer, source: str) -> tuple[str, list[str], tuple[WebLink, ...]]:
     """Title, paragraphs and links."""
-    from openhorizon.corpus.folder import html_page, markdown_page
+    from openhorizon.corpus.hypertext import html_page
+    from openhorizon.corpus.markdown import markdown_page
+    from openhorizon.corpus.places import Places
 
+    alone = Places([], "")
     kind = answer.kind
     if kind in ("text/plain", "") and not re.match(r"\s*<(!doctype html|html)\b", source, re.I):
         if not answer.url.lower().endswith((".md", ".markdown")):
@@ -321,10 +324,10 @@ def _cut(answer: Answer, source: str) -> tuple[str, list[str], tuple[WebLink, ..
             return urlsplit(answer.url).path.rpartition("/")[2], [t for t in texts if t], ()
         kind = "text/markdown"
     if "markdown" in kind:
-        title, paragraphs = markdown_page(source)
-        return title, paragraphs, ()
-    title, paragraphs = html_page(source)
-    return title, paragraphs, _links(source, answer.url)
+        title, paragraphs = markdown_page("", alone, source)
+        return title, paragraphs.texts, ()
+    title, paragraphs = html_page("", alone, source)
+    return title, paragraphs.texts, _links(source, answer.url)
 
 
 def _links(source: str, base: str) -> tuple[WebLink, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from openhorizon.config import WikiPlan
 from openhorizon.corpus import Skipped, read, to_graph
 from openhorizon.domains.domain import Order
 from openhorizon.domains.search.propose import NAME, propose
@@ -27,10 +28,10 @@ class Own:
     edges: tuple[Edge, ...]
 
 
-def load(path: str | Path) -> Own:
-    """The corpus at `path` as graph and index. CorpusError: unreadable, or its pages do not link to each other."""
+def load(path: str | Path, wiki: WikiPlan | None = None) -> Own:
+    """The corpus at `path` as graph and index; `wiki` for a MediaWiki dump. CorpusError: unreadable, or its pages do not link to each other."""
     skipped = Skipped()
-    nodes, edges = to_graph(read(path, skipped=skipped), NAME)
+    nodes, edges = to_graph(read(path, skipped=skipped, wiki=wiki), NAME)
     if not any(edge.kind is EdgeKind.LINKS_TO for edge in edges):
         raise CorpusError(
             f"corpus {path}: its pages hold no links to each other, and search tasks are chains of links; give pages"
