@@ -116,7 +116,7 @@ class Chat:
         marked: list[dict[str, Any]] = [
             {"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)
         ]
-        for i in spoken:
+        for i in tuple(spoken):
             if messages[i].thought:
                 marked[i]["reasoning_content"] = f"\ue000{len(contents)}\ue001"
                 spoken.append(len(contents))
