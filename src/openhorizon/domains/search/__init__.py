@@ -1,6 +1,10 @@
-"""Long-horizon search: follow a chain of facts from page to page of a corpus, from a question that names the start."""
+"""Long-horizon search: follow a chain of facts from page to page of a corpus, from a question that names the start; or
+survey every page within some links of a start (`DOMAIN.long`)."""
+
+from dataclasses import replace
 
 from openhorizon.domains.domain import Domain
+from openhorizon.domains.search import chronicles, survey_propose
 from openhorizon.domains.search.encyclopedia import material
 from openhorizon.domains.search.expert import expert
 from openhorizon.domains.search.propose import NAME, propose
@@ -16,7 +20,10 @@ what a page says before you go on to the next.
 When you know the answer, write no tool call, but one sentence of reason and then the name between tags: \
 <answer>name</answer>. Only the last pair of tags counts."""
 
-DOMAIN = Domain(
+LAST_CALL = """You have used up your turns and cannot look up anything more. Answer now from what you have read: one sentence of \
+reason and then the name between tags: <answer>name</answer>."""
+
+CHAINS = Domain(
     name=NAME,
     tools=TOOLS,
     system=SYSTEM,
@@ -31,4 +38,7 @@ DOMAIN = Domain(
     min_calls=2,
     verify_step=verify_step,
     shortcut=shortcut,
+    last_call=LAST_CALL,
 )
+SURVEYS = replace(CHAINS, material=chronicles.material, propose=survey_propose.propose)
+DOMAIN = replace(CHAINS, long=SURVEYS)
