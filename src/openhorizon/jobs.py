@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhorizon.config import GrpoStage, Recipe, SftStage
-from openhorizon.domains import DOMAINS
+from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.domains.domain import Order, Resources
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
@@ -76,7 +76,8 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     plan = at.recipe.domains[name]
     count = plan.train if split is Split.TRAIN else plan.heldout
     order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size)
-    outcome = play(DOMAINS[name], at.resources.graph, order, at.resources, count, done=tick)
+    domain = domain_of(name, plan.horizon)
+    outcome = play(domain, at.resources.graph, order, at.resources, count, done=tick)
     stage = at.run.stage("tasks")
     with GraphStore(at.graph_path) as store:
         store.add(*outcome.written())
