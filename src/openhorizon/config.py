@@ -43,7 +43,7 @@ class DomainPlan(Plan, kw_only=True):
         3,
     )  # mixture: drawn in turn, so (1, 1, 2) is 2:1
     horizon: Literal["short", "long"] = (
-        "short"  # long: tasks of 40 to 300 calls, at full size, where the domain has them
+        "short"  # long: tasks of 60 to 300 calls, at full size, where the domain has them
     )
 
 

@@ -56,7 +56,7 @@ def make(
     horizon: str = "short",
 ) -> Made:
     """`out` holds up to `count` accepted multi-hop tasks over the pages of `corpus`, each solved by the scripted
-    expert through the real tools. With `horizon` "long" they are surveys of 40 to 300 calls, and None is a corpus too:
+    expert through the real tools. With `horizon` "long" they are surveys of 60 to 300 calls, and None is a corpus too:
     generated chronicles.
 
     `done(n)` hears of n newly accepted tasks. CorpusError: unreadable or without links. UserError: not one accepted

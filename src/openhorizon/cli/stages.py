@@ -87,7 +87,7 @@ def propose(
         Literal["short", "long"],
         typer.Option(
             "--horizon",
-            help="Of propose search. long: surveys of 40 to 300 calls; without --corpus, of generated pages.",
+            help="Of propose search. long: surveys of 60 to 300 calls; without --corpus, of generated pages.",
         ),
     ] = "short",
     settings: Settings = None,

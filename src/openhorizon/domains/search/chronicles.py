@@ -28,7 +28,7 @@ _PEOPLE = (
 )  # fmt: skip
 _THINGS = (
     "the bridge", "the mill", "the north wall", "the granary", "the chapel roof", "the market hall", "the weir",
-    "the toll house", "the school", "the well in the square", "the lime kiln", "the town book", "the ferry", "the fish ponds",
+    "the toll house", "the school", "the well in the square", "the lime kiln", "the town book", "the ferry", "the fish pond",
     "the bell tower", "the sluice",
 )  # fmt: skip
 _WHEN = (
@@ -70,7 +70,7 @@ _DATED = (
     "A fire of {year} spared {thing} and little else.",
     "{people} bought {thing} in {year} for {number} bales of {goods}.",
     "The oldest account of {thing} was written down in {year}.",
-    "Until {year} {people} alone were allowed to trade in {goods}.",
+    "Until {year} nobody but {people} was allowed to trade in {goods}.",
     "{thing} carries the year {year}, cut by {people} {when}.",
 )
 

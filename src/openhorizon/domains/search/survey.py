@@ -155,16 +155,16 @@ def _note(survey: Survey, pages: Mapping[str, frozenset[int]], title: str, left:
         found = str(counted[0 if survey.asked == "first" else -1]) if counted else "no year that counts"
     else:
         found = ", ".join(map(str, counted)) or "no year that counts"
-    return f"{title}: {found}. {_so_far(survey, pages)}; {left} pages left."
+    return f"{title}: {found}. {_so_far(survey, pages)}. Pages left: {left}."
 
 
 def _so_far(survey: Survey, pages: Mapping[str, frozenset[int]]) -> str:
     if survey.asked == "count":
-        return f"So far {survey.answer(pages)} of {len(pages)} pages"
+        return f"So far {survey.answer(pages)} out of {len(pages)}"
     best = max(pages, key=lambda t: survey.value(pages[t]))
     counted = survey.counted(pages[best])
     if not counted:
-        return f"So far none of {len(pages)} pages"
+        return "So far no such year"
     word, value = {
         "first": ("earliest", min(counted)), "last": ("latest", max(counted)), "most": ("most years", len(counted)),
     }[survey.asked]  # fmt: skip

@@ -6,7 +6,7 @@ at the rim, so that stopping a link early gives a wrong answer.
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from typing import get_args
 from zlib import crc32
@@ -16,18 +16,21 @@ from openhorizon.domains.names import split_of
 from openhorizon.domains.search.atlas import Atlas, Sheet, atlas_of
 from openhorizon.domains.search.survey import FIRST_YEAR, LAST_YEAR, Asked, Survey, question
 from openhorizon.domains.search.tools import NAME
+from openhorizon.domains.search.walk import HUB, HUB_LEAST
 from openhorizon.graph.graph import Graph
 from openhorizon.records import EdgeKind, Evidence, Limits, NodeKind, Split, Task, VerifierSpec
 
+# level -> calls of read_page that a survey takes, from and to
 CALLS = {
-    1: (40, 90),
-    2: (90, 170),
-    3: (170, 285),
+    1: (60, 110),
+    2: (110, 190),
+    3: (190, 285),
 }  # level -> calls of read_page that a survey takes, from and to
 LIMITS = Limits(turns=300, response_tokens=4096, context_tokens=262_144, tool_calls=300)
 BYTES = 900_000  # of all pages as shown: what fits the context with the calls and notes between, 3.5 bytes a token
 TRIES = 200  # regions without a new survey before a level counts as used up
 SAME = 0.8  # share of pages (Jaccard) from which two surveys are near-copies
+SAME_ANSWER = 3  # most surveys with one answer
 STARTS = 120  # most starts of one survey
 FURTHEST = 6  # links
 WORTH = 400  # characters of a page that is a start among others
@@ -39,14 +42,19 @@ def propose(graph: Graph, order: Order) -> Iterator[Task]:
     rng = random.Random(f"survey {order.seed} {order.split}")
     levels = list(order.levels) if region.starts else []
     taken: list[frozenset[str]] = []
+    answers: Counter[str] = Counter()
     while levels:
         for level in tuple(levels):
             for _ in range(TRIES):
                 drawn = region.draw(min(level, 3), rng)
                 if drawn is None or any(_overlap(frozenset(drawn[1]), t) > SAME for t in taken):
                     continue
+                task = _task(region.atlas, *drawn, level, order.split)
+                if answers[task.answer] >= SAME_ANSWER:
+                    continue
+                answers[task.answer] += 1
                 taken.append(frozenset(drawn[1]))
-                yield _task(region.atlas, *drawn, level, order.split)
+                yield task
                 break
             else:
                 levels.remove(level)
@@ -61,9 +69,10 @@ class _Region:
 
     def __init__(self, graph: Graph, split: Split):
         self.graph, self.split, self.atlas = graph, split, atlas_of(graph)
-        pages = [
-            n for n in graph.nodes(NAME, NodeKind.ENTITY) if n.text and n.title and split_of(n.title) is split
-        ]
+        everything = graph.nodes(NAME, NodeKind.ENTITY)
+        crowd = max(HUB_LEAST, HUB * len(everything))
+        self._hubs = {n.title for n in everything if n.data.get("indegree", 0) > crowd}  # can be guessed
+        pages = [n for n in everything if n.text and n.title and split_of(n.title) is split]
         self.starts = tuple(n.title for n in pages)
         self._worth = tuple(n.title for n in pages if len(n.text) >= WORTH) or self.starts
 
@@ -158,6 +167,8 @@ class _Region:
 
     def _can_be_answer(self, title: str, starts: tuple[str, ...]) -> bool:
         told = any(title.casefold() in start.casefold() for start in starts)
+        if title in self._hubs:
+            return False
         return split_of(title) is self.split and not told and not any(c.isdigit() for c in title)
 
 
