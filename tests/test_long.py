@@ -255,7 +255,7 @@ def test_a_long_attempt_goes_through_everything(tmp_path):
 def test_an_attempt_of_200_000_tokens_and_250_calls_goes_through_everything(tmp_path):
     order = Order(split=Split.TRAIN, seed=0, levels=(3,), size="full")
     proposed = survey_propose.propose(own().graph, order)
-    task = next(t for t in islice(proposed, 60) if len(t.evidence) >= 256)
+    task = next(t for t in islice(proposed, 40) if len(t.evidence) >= 252)
     judged = played(task)
     assert judged.verdict.passed
     sizes = through_everything(task, judged, tmp_path)
@@ -281,8 +281,8 @@ def recipe(**more) -> Recipe:
     return msgspec.structs.replace(made, **more)
 
 
-def test_a_run_makes_stores_and_rereads_long_demonstrations(tmp_path, reduced, monkeypatch):
-    monkeypatch.setattr(jobs, "tick", lambda n: None)
+def test_a_run_makes_stores_and_rereads_long_demonstrations(tmp_path, monkeypatch):
+    monkeypatch.setattr(survey_propose, "CALLS", {1: (4, 7)})
     with Run.open(tmp_path, "long", recipe()) as run:
         pipeline.build_graph(run, None, lambda n: None)  # type: ignore[arg-type]
         for split in Split:
