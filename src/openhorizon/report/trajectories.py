@@ -17,7 +17,8 @@ from openhorizon.report.text import visible
 TEXT = 6_000  # characters shown of one message
 WHOLE = 120_000  # characters shown of all messages of one attempt: beyond it the longest are cut further
 STEPS = 400  # turns shown of one attempt; the page folds them
-CALLS = 24  # actions, and pieces of required evidence, drawn in one provenance view
+CALLS = 24  # actions, and pieces of required evidence, drawn in one provenance view; of a longer attempt FIRST of each
+FIRST = 8
 BUDGET = 1_200_000  # bytes of all attempts in the page
 
 
@@ -123,7 +124,9 @@ def _story(s: Shown) -> dict[str, Any]:
     t, v = s.judged.trajectory, s.judged.verdict
     nodes = [_node("task", 0, "task", "task", s.task.instruction)]
     edges: list[tuple[str, str, str]] = []
-    needed = s.task.evidence[:CALLS]
+    long = max(len(s.task.evidence), sum(len(turn.results) for turn in t.turns)) > CALLS
+    drawn = FIRST if long else CALLS
+    needed = s.task.evidence[:drawn]
     evidence = {e.node: f"e{i}" for i, e in enumerate(needed)}
     for e in needed:
         nodes.append(_node(evidence[e.node], 3, "evidence", e.node, e.text, required=True))
@@ -135,7 +138,7 @@ def _story(s: Shown) -> dict[str, Any]:
     last, count = "task", 0
     for turn in t.turns:
         for r in turn.results:
-            if count == CALLS:
+            if count == drawn:
                 break
             action, seen = f"a{count}", f"o{count}"
             call = json.dumps(r.call.arguments, ensure_ascii=False) if r.call else turn.message.malformed
@@ -143,6 +146,8 @@ def _story(s: Shown) -> dict[str, Any]:
             nodes.append(_node(seen, 2, "observation", "observation" if r.ok else "error", r.text))
             edges += [(last, action, "next" if count else "produces"), (action, seen, "produces")]
             for node in r.sources[:6]:
+                if node not in evidence and long:
+                    continue
                 if node not in evidence:
                     evidence[node] = f"e{len(evidence)}"
                     nodes.append(_node(evidence[node], 3, "resource", node, ""))
