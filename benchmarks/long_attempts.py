@@ -271,7 +271,7 @@ def one_attempt(found: Surveys, repeats: int, folder: Path) -> None:
         )
 
     ours, sample = timed(repeats, lambda: row(judged, chat))
-    every = 10
+    every = 16
     sampled, encoded = timed(1, lambda: naive_rows(judged, chat, every))
     steps: list[tuple[str, tuple[float, Any], str]] = [
         ("played by the expert", timed(repeats, played), "judged right: {0.verdict.passed}"),
@@ -311,7 +311,9 @@ def main() -> None:
             table(surveyed("corpus", own_corpus.load(chosen.corpus), chosen.n, folder))
         generated = surveyed("chronicles", own_corpus.generated(0), chosen.n, folder)
         table(generated)
-        one_attempt(generated, chosen.repeats, folder)
+        largest = surveyed("chronicles-3", own_corpus.generated(0), 16, folder, levels=(3,))
+        table(largest)
+        one_attempt(largest, chosen.repeats, folder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The turn-limit rule: at a spent budget one turn is taken back, and the policy is asked for its answer."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from towns import TOWNS, graph_of, resources_of
 
 from openhorizon.chat.chat import Chat
 from openhorizon.chat.wire import write
-from openhorizon.domains.domain import Domain, Resources
+from openhorizon.domains.domain import Domain, Resources, Size
 from openhorizon.engines.engine import Request
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.records import Completion, Limits, Message, Status, Task, ToolCall, Trajectory
@@ -21,7 +22,7 @@ ASK = "You have no turns left. Give your answer now."
 ASKED: Domain = replace(TOWNS, last_call=ASK)
 TOOLS = tuple(t.schema for t in TOWNS.tools)
 # a template that keeps thoughts only behind the last user's message, as stock Qwen templates do
-FORGETFUL = tiny.chat().tokenizer.chat_template.replace(
+FORGETFUL = str(tiny.chat().tokenizer.chat_template).replace(
     "{%- if message.reasoning_content %}", "{%- if message.reasoning_content and loop.index0 > last.at %}"
 ).replace(
     "{%- for message in messages %}",
@@ -140,7 +141,8 @@ def test_who_still_gives_no_answer_is_truncated(resources, engine, why):
 
 @pytest.mark.parametrize(("limits", "reason", "turns"), SPENT)
 def test_mini_tasks_and_domains_without_a_last_call_end_at_the_budget(resources, limits, reason, turns):
-    for domain, size in ((ASKED, "mini"), (TOWNS, "full"), (TOWNS, "mini")):
+    cases: tuple[tuple[Domain, Size], ...] = ((ASKED, "mini"), (TOWNS, "full"), (TOWNS, "mini"))
+    for domain, size in cases:
         run = played(Looks(), resources, limits, domain, size)
         assert run.status is Status.TRUNCATED
         assert run.reason.endswith("budget spent")
@@ -194,7 +196,7 @@ def test_where_a_users_message_changes_earlier_turns_the_answer_starts_a_new_seg
         {"role": m.role, "content": write(msgspec.structs.replace(m, thought=""))} | ({"reasoning_content": m.thought} if m.thought else {})
         for m in engine.requests[-1].messages
     ]  # fmt: skip
-    tools = [{"name": t.name, "arguments": " ".join(t.parameters["properties"])} for t in TOOLS]
+    tools: list[Any] = [{"name": t.name, "arguments": " ".join(t.parameters["properties"])} for t in TOOLS]
     whole = chat.tokenizer.apply_chat_template(shown, tools=tools, add_generation_prompt=True, tokenize=False)
     assert chat.text(run.turns[-1].context_ids).replace("<|im_end|>", "") == str(whole).replace(
         "<|im_end|>", ""

@@ -1,5 +1,7 @@
 """Long horizons: surveys are sound, and an attempt of many calls goes through the store, files, rows and pages whole."""
 
+import shutil
+import subprocess
 from functools import lru_cache
 from io import StringIO
 from itertools import islice
@@ -336,3 +338,27 @@ def test_own_tasks_of_long_horizon_come_from_a_corpus_or_from_chronicles(tmp_pat
     rows = [msgspec.json.decode(line) for line in lines]
     assert all(len(row["solution"]) >= 9 for row in rows)
     assert {row["setup"]["form"] for row in rows} == {FORM}
+
+
+@pytest.mark.browser
+def test_the_page_folds_a_long_attempt_in_chromium(tmp_path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine; `make system` installs it")
+    (task,), (judged,) = outcome().tasks, outcome().demonstrations
+    shown = Shown(model="student", judged=judged, task=task)
+    (tmp_path / "report.html").write_text(build(ReportData(name="long", samples=(shown,), accepted=(shown,))))
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    )
+    flags += " --disable-component-update --disable-sync --virtual-time-budget=4000 --dump-dom"
+    dumped = subprocess.run(
+        [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "report.html").as_uri()],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    turns = len(judged.trajectory.turns)
+    assert "data-faults" not in dumped
+    assert dumped.count('<details class="turn"') == turns
+    assert dumped.count('<details class="turn" open') == 6
+    assert dumped.count('class="piece policy"') == 6  # what is folded is made when it is opened
+    assert f"{sum(len(t.results) for t in judged.trajectory.turns) - 8} more calls" in dumped
