@@ -67,7 +67,7 @@ class Looks:
 
 
 def played(
-    engine: Looks, resources: Resources, limits: Limits, domain: Domain = ASKED, size="full"
+    engine: Looks, resources: Resources, limits: Limits, domain: Domain = ASKED, size: Size = "full"
 ) -> Trajectory:
     task = msgspec.structs.replace(tiny.tasks()[0], limits=limits)
     play = Play(engine, resources, size, chat=engine.chat)
