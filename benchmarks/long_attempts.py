@@ -311,9 +311,7 @@ def main() -> None:
             table(surveyed("corpus", own_corpus.load(chosen.corpus), chosen.n, folder))
         generated = surveyed("chronicles", own_corpus.generated(0), chosen.n, folder)
         table(generated)
-        largest = surveyed("chronicles-3", own_corpus.generated(0), 16, folder, levels=(3,))
-        table(largest)
-        one_attempt(largest, chosen.repeats, folder)
+        one_attempt(generated, chosen.repeats, folder)
 
 
 if __name__ == "__main__":
