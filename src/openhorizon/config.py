@@ -63,6 +63,9 @@ class DomainPlan(Plan, kw_only=True):
         2,
         3,
     )  # mixture: drawn in turn, so (1, 1, 2) is 2:1
+    horizon: Literal["short", "long"] = (
+        "short"  # long: tasks of 60 to 300 calls, at full size, where the domain has them
+    )
 
 
 class ModelPlan(Plan, kw_only=True):
@@ -277,6 +280,10 @@ def _task_problems(recipe: Recipe) -> list[str]:
             found.append(
                 f"domains.{name}.demonstrations={plan.demonstrations} is above domains.{name}.train={plan.train}; "
                 "demonstrations are made from training tasks: raise train or lower demonstrations"
+            )
+        if plan.horizon == "long" and recipe.size != "full":
+            found.append(
+                f"domains.{name}.horizon=long needs size=full; a tiny model cannot hold such an attempt"
             )
         if recipe.evaluation.tasks > plan.heldout:
             found.append(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhorizon.config import GrpoStage, Recipe, SftStage
-from openhorizon.domains import DOMAINS
+from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.domains.domain import Order, Resources, Size
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
@@ -80,7 +80,7 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     count = plan.train if split is Split.TRAIN else plan.heldout
     today = date.today().isoformat() if at.recipe.search.today == "clock" else at.recipe.search.today
     order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size, today=today)
-    outcome = play(DOMAINS[name], at.resources.graph, order, at.resources, count, done=tick)
+    outcome = play(domain_of(name, plan.horizon), at.resources.graph, order, at.resources, count, done=tick)
     stage = at.run.stage("tasks")
     with GraphStore(at.graph_path) as store:
         store.add(*outcome.written())

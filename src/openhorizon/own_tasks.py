@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from openhorizon.config import CorpusPlan
-from openhorizon.domains import DOMAINS
+from openhorizon.domains import domain_of
 from openhorizon.domains.domain import Resources
 from openhorizon.domains.search import own_corpus
 from openhorizon.errors import RunError
@@ -49,15 +49,17 @@ class LazySandbox:
 
 
 def make(
-    corpus: str | Path,
+    corpus: str | Path | None,
     count: int,
     out: str | Path,
     seed: int = 0,
     done: Callable[[int], None] = lambda n: None,
     plan: CorpusPlan | None = None,
+    horizon: str = "short",
 ) -> Made:
     """`out` holds up to `count` accepted multi-hop tasks over the pages of `corpus`, each solved by the scripted
-    expert through the real tools.
+    expert through the real tools. With `horizon` "long" they are surveys of 60 to 300 calls, and None is a corpus too:
+    generated chronicles.
 
     `done(n)` hears of n newly accepted tasks; `plan` says how the corpus is read. CorpusError: unreadable or without links. UserError: not one accepted
     task. RunError: `out` cannot be written, which is seen before the work begins.
@@ -66,11 +68,13 @@ def make(
 
     out = Path(out)
     _writable(out)
-    own = own_corpus.load(corpus, (plan or CorpusPlan()).wiki)
+    domain = domain_of("search", horizon)
+    wiki = (plan or CorpusPlan()).wiki
+    own = own_corpus.generated(seed) if corpus is None else own_corpus.load(corpus, wiki)
     sandbox = LazySandbox()
     try:
         outcome = play(
-            DOMAINS["search"], own.graph, own_corpus.order(seed), Resources(own.graph, own.index, sandbox), count,
+            domain, own.graph, own_corpus.order(seed), Resources(own.graph, own.index, sandbox), count,
             partial=True, done=done,
         )  # fmt: skip
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 from openhorizon import jobs
 from openhorizon.config import GrpoStage
 from openhorizon.corpus import Skipped, material_graph, read
-from openhorizon.domains import DOMAINS
+from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.errors import InfrastructureError
 from openhorizon.evaluation.statistics import evaluate_scores
 from openhorizon.graph.store import GraphStore
@@ -34,8 +34,8 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
         (run.dir / part).unlink(missing_ok=True)
     documents, pages = 0, {}
     with GraphStore(run.dir / "graph.db") as store:
-        for name in recipe.domains:
-            items = list(DOMAINS[name].material(recipe.seed, recipe.size))
+        for name, plan in recipe.domains.items():
+            items = list(domain_of(name, plan.horizon).material(recipe.seed, recipe.size))
             if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
                 skipped = Skipped()
                 own = list(read(recipe.corpus, skipped=skipped, wiki=recipe.wiki))

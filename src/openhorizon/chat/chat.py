@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from openhorizon.chat.wire import write
 from openhorizon.errors import ModelError
 from openhorizon.records import Message, ToolSchema, as_json
@@ -93,6 +95,35 @@ class Chat:
             self._frames[key] = self._frame(rest if eos and not _MARK.search(ended) else text)
         return self._filled(self._frames[key], [*results, *([reply] if reply is not None else [])])
 
+    def appends_user(self, thoughts: bool) -> bool:
+        """Whether the template leaves the turns before a new user's message as they were; `thoughts`: whether they hold
+        any (most templates keep thoughts only behind the last user's message)."""
+        turn = {"role": "assistant", "content": "C"} | ({"reasoning_content": "T"} if thoughts else {})
+        before = [{"role": "user", "content": "x"}, turn, {"role": "tool", "content": "y"}]
+        after = [*before, {"role": "user", "content": "z"}]
+        return self._render(after, None, True).startswith(self._render(before, None, False))
+
+    def conversation_ids(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()
+    ) -> tuple[int, ...]:
+        """Ids of a whole conversation, rendered anew, up to where the assistant begins to write: the context of a segment
+        that cannot extend the one before."""
+        contents = [
+            write(structs.replace(m, thought=""), tags=self.tags) if m.role == "assistant" else m.content
+            for m in messages
+        ]
+        spoken = [i for i, m in enumerate(messages) if m.role == "assistant"]
+        marked: list[dict[str, Any]] = [
+            {"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)
+        ]
+        for i in tuple(spoken):
+            if messages[i].thought:
+                marked[i]["reasoning_content"] = f"\ue000{len(contents)}\ue001"
+                spoken.append(len(contents))
+                contents.append(messages[i].thought)
+        frame = self._frame(self._render(marked, [self._tool(t) for t in tools] or None, True))
+        return self._filled(frame, contents, frozenset(spoken))
+
     def message_ids(self, message: Message) -> tuple[int, ...]:
         """Ids of an assistant message that a script or a message engine wrote, end token included."""
         text = write(message, tags=self.tags)
@@ -126,10 +157,13 @@ class Chat:
             pieces.append(int(piece) if i % 2 else self._encode(piece, True))
         return tuple(pieces)
 
-    def _filled(self, frame: tuple[list[int] | int, ...], contents: list[str]) -> tuple[int, ...]:
+    def _filled(
+        self, frame: tuple[list[int] | int, ...], contents: list[str], spoken: frozenset[int] = frozenset()
+    ) -> tuple[int, ...]:
+        """The frame with the contents in place; control tokens are read in those that the policy has `spoken` alone."""
         ids: list[int] = []
         for piece in frame:
-            ids += self._encode(contents[piece], False) if isinstance(piece, int) else piece
+            ids += self._encode(contents[piece], piece in spoken) if isinstance(piece, int) else piece
         return tuple(ids)
 
     def _encode(self, text: str, control: bool) -> list[int]:

@@ -1,11 +1,14 @@
 """Commands that look and change nothing: trajectories, the domains' own laws, this machine."""
 
+import re
+import sys
 from typing import Annotated
 
 import typer
 
 from openhorizon.cli.options import RUNS, Runs
 from openhorizon.cli.runs import existing
+from openhorizon.errors import UserError
 
 
 def show(
@@ -14,6 +17,14 @@ def show(
         str | None,
         typer.Argument(metavar="TRAJECTORY", help="Its number in the list, or the beginning of its id."),
     ] = None,
+    turns: Annotated[
+        str | None,
+        typer.Option(
+            "--turns",
+            metavar="FROM-TO",
+            help="Turns to open, such as 40-60, or all; the middle of a long attempt is folded.",
+        ),
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """List a run's trajectories, or show one: coloured by loss mask, with step verdicts."""
@@ -21,6 +32,7 @@ def show(
     from openhorizon.samples import chosen, samples_of
     from openhorizon.terminal import console
 
+    opened = None if turns is None else _turns(turns)
     samples, out = samples_of(existing(run, runs)), console()
     if trajectory is None:
         list_trajectories(samples, out)
@@ -28,7 +40,17 @@ def show(
     for number, sample in enumerate(chosen(samples, trajectory)):
         if number:
             out.print()
-        show_trajectory(sample.judged, sample.task, out)
+        show_trajectory(sample.judged, sample.task, out, opened)
+
+
+def _turns(text: str) -> range:
+    """The numbers that --turns names. UserError: neither all nor numbers."""
+    if text == "all":
+        return range(1, sys.maxsize)
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+    if not found:
+        raise UserError(f"--turns {text}: write one number, FROM-TO such as 40-60, or all")
+    return range(int(found[1]), int(found[2] or found[1]) + 1)
 
 
 def check(

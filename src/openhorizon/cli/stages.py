@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -56,6 +56,13 @@ def propose(
         "tasks.jsonl"
     ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="With --corpus.")] = 0,
+    horizon: Annotated[
+        Literal["short", "long"],
+        typer.Option(
+            "--horizon",
+            help="Of propose search. long: surveys of 60 to 300 calls; without --corpus, of generated pages.",
+        ),
+    ] = "short",
     settings: Settings = None,
     runs: Runs = RUNS,
 ) -> None:
@@ -63,7 +70,11 @@ def propose(
 
     With --corpus, --set says how a MediaWiki dump is read: --set wiki.tails=Quellen,Weblinks leaves out these sections.
     """
-    if corpus is not None:
+    if horizon == "long" and run != "search":
+        raise UserError(
+            f"--horizon long is of propose search; of {run} set it in the recipe: --set domains.search.horizon=long --set size=full"
+        )
+    if corpus is not None or horizon == "long":
         if run != "search":
             raise UserError(
                 f"--corpus makes tasks of the domain search, not of {run}: openhorizon propose search --corpus …"
@@ -76,7 +87,7 @@ def propose(
         plan = in_range(override(CorpusPlan(), settings or ()))
         shown = Progress()
         with shown("propose", count) as tick:
-            made = make(corpus, count, out, seed, tick, plan)
+            made = make(corpus, count, out, seed, tick, plan, horizon)
         show_made(made, count, out, shown.out)
         return
     if run == "search" and found(run, runs) is None:

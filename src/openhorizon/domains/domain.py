@@ -205,6 +205,12 @@ class Domain:
     # the messages an attempt begins with; None: the protocol as the system's message, the instruction as the user's
     opening: Callable[[Task], tuple[Message, ...]] | None = None
     full_tools: tuple[Tool, ...] = ()  # of full tasks, where they differ from `tools`; (): they do not
+    # said as the user's message at a spent turn, call or context budget, after the last turn is taken back; "": no such
+    # rule. Only for domains whose tools leave nothing behind: what the turn did is not undone. Never said in mini tasks.
+    last_call: str = ""
+    long: "Domain | None" = (
+        None  # the same domain with tasks of hundreds of calls: other material and proposals
+    )
     by_name: dict[str, Tool] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

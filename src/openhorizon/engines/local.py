@@ -142,11 +142,15 @@ class LocalEngine:
                 writing[slot] = one
 
     def _past(self, one: _Writing) -> list[int]:
-        """The ids in the cache that this turn's context begins with; all but its last token at most."""
+        """The ids in the cache that this turn's context begins with; all but its last token at most. What the context
+        no longer holds (a turn was taken back) is cut from the cache."""
         slot, ids = self._cached[one.request.attempt]
         context = one.request.token_ids
         if len(ids) >= len(context) or tuple(ids) != context[: len(ids)]:
-            ids = []
+            shared = next(
+                (i for i, (a, b) in enumerate(zip(ids, context)) if a != b), min(len(ids), len(context))
+            )
+            ids = ids[: min(shared, len(context) - 1)]
             self._cached[one.request.attempt] = (slot, ids)
         return ids
 

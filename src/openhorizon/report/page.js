@@ -143,6 +143,42 @@ function piece(p) {
   return make("div", { class: `piece ${p.kind}${p.ok === false ? " failed" : ""}` }, make("header", {}, ...about),
     make("pre", {}, ...(p.kind === "policy" ? written(p.text) : [p.text])), sources.length ? make("div", { class: "sources" }, ...sources) : null);
 }
+/* long attempts: a line for each turn, which opens; what stands under it is made when it does */
+const FOLD = 16, ENDS = 3;
+function turnLine(pieces) {
+  const policy = pieces.find((p) => p.kind === "policy"), tools = pieces.filter((p) => p.kind === "tool"), step = pieces.find((p) => p.kind === "step");
+  const call = policy ? policy.text.replace(/\s+/g, " ").trim() : "";
+  const spelled = call.match(/<tool_call> ?(?:\{"name": "(\w+)", "arguments": )?(.*?)\}? ?<\/tool_call>/);
+  const about = [make("b", {}, `turn ${pieces[0].turn}`)];
+  if (tools.length) about.push(make("i", {}, tools.map((p) => p.who).join(", ")));
+  if (step) about.push(make("em", { class: step.passed ? "right" : "wrong" }, step.passed ? "✓" : "✗"));
+  if (tools.some((p) => !p.ok)) about.push(make("em", { class: "wrong" }, "error"));
+  about.push(make("span", {}, (spelled ? `${call.slice(0, spelled.index)} ${spelled[2]}` : call).slice(0, 240)));
+  return about;
+}
+function folded(t) {
+  const turns = new Map(), shown = [];
+  for (const p of t.pieces) {
+    if (p.turn === undefined) { shown.push(piece(p)); continue; }
+    if (!turns.has(p.turn)) { turns.set(p.turn, []); shown.push(p.turn); }
+    turns.get(p.turn).push(p);
+  }
+  if (turns.size <= FOLD) return t.pieces.map(piece);
+  const fold = (number) => {
+    const pieces = turns.get(number), box = make("details", { class: "turn" }, make("summary", {}, ...turnLine(pieces)));
+    box.addEventListener("toggle", () => { if (box.open && box.children.length === 1) box.append(...pieces.map(piece)); });
+    box.open = number <= ENDS || number > t.turns - ENDS;
+    return box;
+  };
+  const all = shown.map((p) => (typeof p === "number" ? fold(p) : p)), boxes = all.filter((n) => n.tagName === "DETAILS");
+  const button = make("button", { type: "button", class: "unfold", onclick: () => {
+    const open = boxes.some((b) => !b.open);
+    for (const b of boxes) b.open = open;
+    button.textContent = open ? "Fold all turns" : "Open all turns";
+  } }, "Open all turns");
+  all.splice(all.findIndex((n) => n.tagName === "DETAILS"), 0, button);
+  return all;
+}
 function verdictBox(t) {
   const v = t.verdict;
   const parts = v.parts.map((p) => {
@@ -163,7 +199,8 @@ function startBrowser() {
     for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(Number(button.dataset.index) === t.index));
     const about = [`${t.turns} turns`, `${t.written} tokens written`, `${t.read} read`, `level ${t.level}`, t.status + (t.reason ? `: ${t.reason}` : "")];
     const evidence = t.evidence.map((e) => make("p", {}, make("b", {}, e.node), " " + e.text));
-    article.replaceChildren(make("h3", {}, `${t.domain} · ${t.model}`), make("p", { class: "meta" }, t.id, make("br"), about.join(" · ")), ...t.pieces.map(piece),
+    if (t.more_evidence) evidence.push(make("p", {}, `and ${t.more_evidence} more`));
+    article.replaceChildren(make("h3", {}, `${t.domain} · ${t.model}`), make("p", { class: "meta" }, t.id, make("br"), about.join(" · ")), ...folded(t),
       verdictBox(t), evidence.length ? make("details", {}, make("summary", {}, "Evidence the task requires"), ...evidence) : "");
     article.scrollTop = 0;
     if (scroll) list.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest" });

@@ -3,7 +3,7 @@
 Texts are drawn as they are: rich's markup is never read from them, and control characters are spelled out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from openhorizon.chat.wire import write
@@ -21,16 +21,27 @@ CONTEXT = "default"
 HEAD = "dim"
 
 
-def show_trajectory(judged: Judged, task: Task | None = None, console: "Console | None" = None) -> None:
+FOLD = 40  # turns; of a longer attempt those in the middle are a line each
+ENDS = 4  # turns at either end that are not folded
+EVIDENCE = 12  # pieces shown
+
+
+def show_trajectory(
+    judged: Judged,
+    task: Task | None = None,
+    console: "Console | None" = None,
+    opened: Container[int] | None = None,
+) -> None:
     """Print one attempt turn by turn: prompt, what the policy wrote, tool results, step verdicts, final verdict.
 
-    `task` adds its level, expected answer and evidence.
+    `task` adds its level, expected answer and evidence. Turns (from 1) that are not among `opened` are a line each; None:
+    all are open, or in an attempt of more than FOLD turns the first and last few.
     """
     from rich.console import Console
     from rich.padding import Padding
 
     console = console or Console()
-    for indent, text in _lines(judged, task):
+    for indent, text in _lines(judged, task, opened):
         console.print(Padding(text, (0, 0, 0, indent)), highlight=False)
 
 
@@ -59,7 +70,7 @@ def list_trajectories(samples: Sequence[Shown], console: "Console | None" = None
     console.print(table, highlight=False)
 
 
-def _lines(judged: Judged, task: Task | None) -> "list[tuple[int, Text]]":
+def _lines(judged: Judged, task: Task | None, opened: Container[int] | None) -> "list[tuple[int, Text]]":
     """The whole print-out as (indent, text)."""
     t, v = judged.trajectory, judged.verdict
     lines = [(0, _text(t.id, "bold"))]
@@ -76,8 +87,19 @@ def _lines(judged: Judged, task: Task | None) -> "list[tuple[int, Text]]":
     )
     for m in t.prompt:
         lines += [(0, _head(m.role)), (2, _text(m.content, CONTEXT))]
+    if opened is None:
+        last = len(t.turns)
+        opened = (
+            range(1, last + 1) if last <= FOLD else {*range(1, ENDS + 1), *range(last - ENDS + 1, last + 1)}
+        )
+    closed = 0
     for number, turn in enumerate(t.turns, 1):
-        lines += _turn(number, turn)
+        lines += _turn(number, turn) if number in opened else [(0, _folded(number, turn))]
+        closed += number not in opened
+    if closed:
+        lines.append(
+            (0, _text(f"{closed} turns are folded; --turns FROM-TO opens some, --turns all every one", HEAD))
+        )
     lines += _verdict(v, task)
     return lines
 
@@ -108,6 +130,18 @@ def _turn(number: int, turn: Turn) -> "list[tuple[int, Text]]":
     return lines
 
 
+def _folded(number: int, turn: Turn) -> "Text":
+    """The turn on a line: what was called, what came of it."""
+    calls = "; ".join(f"{c.name} {', '.join(map(str, c.arguments.values()))}" for c in turn.message.calls)
+    said = " ".join((calls or turn.completion.text or turn.message.content).split())
+    line = _head(f"turn {number} · ").append_text(_text(said[:100], POLICY))
+    for r in turn.results:
+        line.append_text(_text(f" → {len(r.text):,} characters", HEAD if r.ok else "red"))
+    if turn.verdict is not None:
+        line.append_text(_text(" ●", "green" if turn.verdict.passed else "red"))
+    return line
+
+
 def _verdict(v: Verdict, task: Task | None) -> "list[tuple[int, Text]]":
     lines = [
         (0, _text("")),
@@ -124,7 +158,10 @@ def _verdict(v: Verdict, task: Task | None) -> "list[tuple[int, Text]]":
         lines.append((2, bar.append(f"  {value:.2f}")))
     if task is not None:
         lines.append((0, _text("expected  ", HEAD).append_text(_text(task.answer))))
-        lines += [(2, _text(f"{e.node}  ", HEAD).append_text(_text(e.text))) for e in task.evidence]
+        shown = task.evidence[:EVIDENCE]
+        lines += [(2, _text(f"{e.node}  ", HEAD).append_text(_text(e.text))) for e in shown]
+        if more := len(task.evidence) - len(shown):
+            lines.append((2, _text(f"and {more} more pieces of evidence", HEAD)))
     return lines
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from openhorizon.chat.wire import write
 from openhorizon.evaluation.tables import title
-from openhorizon.records import Turn, Verdict
+from openhorizon.records import Trajectory, Turn, Verdict
 from openhorizon.report.data import Shown
 from openhorizon.report.figures import words
 from openhorizon.report.text import visible
 
 TEXT = 6_000  # characters shown of one message
-STEPS = 60  # turns shown of one attempt
-CALLS = 24  # actions drawn in one provenance view
+WHOLE = 120_000  # characters shown of all messages of one attempt: beyond it the longest are cut further
+STEPS = 400  # turns shown of one attempt; the page folds them
+CALLS = 24  # actions, and pieces of required evidence, drawn in one provenance view; of a longer attempt FIRST of each
+FIRST = 8
 BUDGET = 1_200_000  # bytes of all attempts in the page
 
 
@@ -43,9 +45,10 @@ def attempts(samples: Sequence[Shown], budget: int = BUDGET) -> list[dict[str, A
 def attempt(s: Shown) -> dict[str, Any]:
     """One attempt: its head, its pieces in the order they stood in the context, the final verdict."""
     t, v = s.judged.trajectory, s.judged.verdict
+    limit = _limit(t, WHOLE)
     pieces = [{"kind": "context", "who": m.role, "text": visible(m.content, TEXT)} for m in t.prompt]
-    for turn in t.turns[:STEPS]:
-        pieces += _pieces(turn)
+    for number, turn in enumerate(t.turns[:STEPS], 1):
+        pieces += ({**piece, "turn": number} for piece in _pieces(turn, limit))
     if len(t.turns) > STEPS:
         pieces.append({"kind": "note", "text": f"{len(t.turns) - STEPS:,} more turns are left out here"})
     return {
@@ -56,22 +59,36 @@ def attempt(s: Shown) -> dict[str, Any]:
         "answer": visible(t.answer, 600), "question": visible(s.task.instruction, 160), "pieces": pieces,
         "verdict": _verdict(v),
         "evidence": [{"node": visible(e.node, 120), "text": visible(e.text, 400)} for e in s.task.evidence[:8]],
+        "more_evidence": max(0, len(s.task.evidence) - 8),
     }  # fmt: skip
 
 
-def _pieces(turn: Turn) -> Iterable[dict[str, Any]]:
+def _limit(t: Trajectory, room: int) -> int:
+    """The longest that a message of the turns may be shown, at most TEXT, so that all of them together keep to `room`."""
+    lengths = [len(turn.completion.text) for turn in t.turns]
+    lengths += [len(text) for turn in t.turns for text in (*(r.text for r in turn.results), turn.reply)]
+    lengths = sorted(min(n, TEXT) for n in lengths if n)
+    for place, length in enumerate(lengths):
+        share = room // (len(lengths) - place)
+        if length > share:  # this one and all longer ones
+            return share
+        room -= length
+    return TEXT
+
+
+def _pieces(turn: Turn, limit: int) -> Iterable[dict[str, Any]]:
     written = turn.completion.text or write(turn.message)
     yield {
-        "kind": "policy", "who": "assistant", "text": visible(written, TEXT), "tokens": len(turn.completion.token_ids),
+        "kind": "policy", "who": "assistant", "text": visible(written, limit), "tokens": len(turn.completion.token_ids),
         "cut": turn.completion.finish == "length",
     }  # fmt: skip
     for r in turn.results:
         yield {
             "kind": "tool", "who": visible(r.call.name if r.call else "unreadable call", 60), "ok": r.ok,
-            "text": visible(r.text, TEXT), "sources": [visible(n, 120) for n in r.sources[:12]],
+            "text": visible(r.text, limit), "sources": [visible(n, 120) for n in r.sources[:12]],
         }  # fmt: skip
     if turn.reply:
-        yield {"kind": "context", "who": "user", "text": visible(turn.reply, TEXT)}
+        yield {"kind": "context", "who": "user", "text": visible(turn.reply, limit)}
     if turn.verdict is not None:
         yield {"kind": "step", **_verdict(turn.verdict)}
 
@@ -107,14 +124,21 @@ def _story(s: Shown) -> dict[str, Any]:
     t, v = s.judged.trajectory, s.judged.verdict
     nodes = [_node("task", 0, "task", "task", s.task.instruction)]
     edges: list[tuple[str, str, str]] = []
-    evidence = {e.node: f"e{i}" for i, e in enumerate(s.task.evidence)}
-    for e in s.task.evidence:
+    long = max(len(s.task.evidence), sum(len(turn.results) for turn in t.turns)) > CALLS
+    drawn = FIRST if long else CALLS
+    needed = s.task.evidence[:drawn]
+    evidence = {e.node: f"e{i}" for i, e in enumerate(needed)}
+    for e in needed:
         nodes.append(_node(evidence[e.node], 3, "evidence", e.node, e.text, required=True))
         edges.append((evidence[e.node], "task", "supports"))
+    if more := len(s.task.evidence) - len(needed):
+        nodes.append(
+            _node("more evidence", 3, "evidence", f"{more:,} more", "pieces of required evidence, not drawn")
+        )
     last, count = "task", 0
     for turn in t.turns:
         for r in turn.results:
-            if count == CALLS:
+            if count == drawn:
                 break
             action, seen = f"a{count}", f"o{count}"
             call = json.dumps(r.call.arguments, ensure_ascii=False) if r.call else turn.message.malformed
@@ -122,11 +146,25 @@ def _story(s: Shown) -> dict[str, Any]:
             nodes.append(_node(seen, 2, "observation", "observation" if r.ok else "error", r.text))
             edges += [(last, action, "next" if count else "produces"), (action, seen, "produces")]
             for node in r.sources[:6]:
+                if node not in evidence and long:
+                    continue
                 if node not in evidence:
                     evidence[node] = f"e{len(evidence)}"
                     nodes.append(_node(evidence[node], 3, "resource", node, ""))
                 edges.append((seen, evidence[node], "depends_on"))
             last, count = action, count + 1
+    if more := sum(len(turn.results) for turn in t.turns) - count:
+        nodes.append(
+            _node(
+                "more calls",
+                1,
+                "action",
+                f"{more:,} more calls",
+                "between the one above and the answer, not drawn",
+            )
+        )
+        edges.append((last, "more calls", "next"))
+        last = "more calls"
     nodes.append(_node("answer", 1, "answer", "final answer", t.answer))
     nodes.append(
         _node("verdict", 2, "verdict", "passed" if v.passed else "failed", v.why or f"score {v.score:.2f}")

@@ -1,7 +1,13 @@
-"""One attempt at one task: the loop between an engine and a domain's tools, until an answer or a spent budget."""
+"""One attempt at one task: the loop between an engine and a domain's tools, until an answer or a spent budget.
 
-from dataclasses import dataclass
+Where the domain has a last call, a spent turn, call or context budget does not end a full-size attempt at once: the last
+turn is taken back, and the policy is asked for its answer by a user's message.
+"""
+
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from openhorizon.chat.wire import read
 from openhorizon.domains.domain import Domain, Resources, Size
@@ -66,7 +72,7 @@ async def attempt(
     env = None
     try:
         env = domain.open(task, play.resources)
-        status, reason, answer = await _turns(name, task, domain, play, env, prompt, turns, seed)
+        status, reason, answer = await _Loop(name, task, domain, play, env, prompt, turns, seed).run()
         done = trajectory(status, reason, answer)
         return Judged(trajectory=done, verdict=domain.verify(task, done, env))
     except InfrastructureError as error:
@@ -77,60 +83,139 @@ async def attempt(
             env.close()
 
 
-async def _turns(
-    name: str,
-    task: Task,
-    domain: Domain,
-    play: Play,
-    env: object,
-    prompt: tuple[Message, ...],
-    turns: list[Turn],
-    seed: int,
-) -> tuple[Status, str, str]:
-    """Append turns until the attempt ends; returns status, reason, answer."""
-    limits = task.limits or domain.limits
-    tools = tuple(t.schema for t in domain.tools)
-    messages, ids, calls = list(prompt), [], 0
-    added = play.chat.prompt_ids(prompt, tools) if play.chat and play.engine.exact else ()
-    while True:
-        ids += added
-        room = limits.context_tokens - len(ids)
-        if room <= 0:
-            return Status.TRUNCATED, "context budget spent", ""
-        if len(turns) >= limits.turns:
-            return Status.TRUNCATED, "turn budget spent", ""
-        completion = await play.engine.complete(
-            _request(name, len(turns), messages, tools, ids, min(limits.response_tokens, room), play, seed)
+ANSWER_ROOM = 512  # tokens that a last call leaves for the answer, where the budget of a response is not less
+
+Ended = tuple[Status, str, str]  # status, reason, answer
+
+
+@dataclass
+class _Loop:
+    """An attempt under way. `turns` is the caller's list: it holds what was played even where something breaks."""
+
+    name: str
+    task: Task
+    domain: Domain
+    play: Play
+    env: object
+    prompt: tuple[Message, ...]
+    turns: list[Turn]
+    seed: int
+    messages: list[Message] = field(init=False)
+    ids: list[int] = field(
+        default_factory=list
+    )  # the context so far, as the engine saw it; empty on messages
+    calls: int = 0
+    ends: list[tuple[int, int]] = field(default_factory=list)  # messages and ids when each turn was written
+
+    def __post_init__(self) -> None:
+        self.limits: Limits = self.task.limits or self.domain.limits
+        self.tools = tuple(t.schema for t in self.domain.tools)
+        self.chat = self.play.chat if self.play.engine.exact else None
+        self.messages = list(self.prompt)
+
+    async def run(self) -> Ended:
+        """Append turns until the attempt ends."""
+        added = self.chat.prompt_ids(self.prompt, self.tools) if self.chat else ()
+        while True:
+            self.ids += added
+            if self.room <= 0:
+                return await self._spent("context budget spent")
+            if len(self.turns) >= self.limits.turns:
+                return await self._spent("turn budget spent")
+            narrow = self.room < self.limits.response_tokens
+            completion, message = await self._written()
+            cut = completion.finish == "length"
+            ending = not message.calls and not message.malformed
+            reply = None
+            results: tuple[ToolResult, ...] = ()
+            if not cut and ending:
+                reply = self.domain.reply(self.env, message.content)
+            elif not cut:
+                results = _results(self.domain, self.env, message, self.limits, self.calls)
+                self.calls += len(results)
+            verdict = _step_verdict(self.task, self.domain, self.env, results)
+            self.turns.append(_turn(added, completion, message, results, reply, verdict))
+            if cut and narrow and self.last_call:
+                return await self._spent("context budget spent")
+            if cut:
+                return Status.TRUNCATED, "response budget spent", ""
+            if ending and reply is None:
+                return Status.FINISHED, "", message.content
+            self.messages += _after(results, reply)
+            if self.calls >= self.limits.tool_calls:
+                return await self._spent("tool call budget spent")
+            added = self.chat.extension_ids(tuple(r.text for r in results), reply) if self.chat else ()
+
+    @property
+    def room(self) -> int:
+        """Tokens left in the context."""
+        return self.limits.context_tokens - len(self.ids)
+
+    @property
+    def last_call(self) -> str:
+        return self.domain.last_call if self.play.size != "mini" else ""
+
+    async def _written(self) -> tuple[Completion, Message]:
+        """The policy's next message, in the context too."""
+        room = min(self.limits.response_tokens, self.room)
+        completion = await self.play.engine.complete(
+            _request(
+                self.name, len(self.turns), self.messages, self.tools, self.ids, room, self.play, self.seed
+            )
         )
-        ids += completion.token_ids
+        self.ids += completion.token_ids
         message = read(completion.text)
-        messages.append(message)
-        cut = completion.finish == "length"
-        ending = not message.calls and not message.malformed
-        reply = None
-        results: tuple[ToolResult, ...] = ()
-        if not cut and ending:
-            reply = domain.reply(env, message.content)
-        elif not cut:
-            results = _results(domain, env, message, limits, calls)
-            calls += len(results)
-        turns.append(
-            _turn(added, completion, message, results, reply, _step_verdict(task, domain, env, results))
-        )
-        if cut:
-            return Status.TRUNCATED, "response budget spent", ""
-        if ending and reply is None:
-            return Status.FINISHED, "", message.content
-        messages += [Message(role="tool", content=r.text) for r in results]
-        if reply is not None:
-            messages.append(Message(role="user", content=reply))
-        if calls >= limits.tool_calls:
-            return Status.TRUNCATED, "tool call budget spent", ""
-        added = (
-            play.chat.extension_ids(tuple(r.text for r in results), reply)
-            if play.chat and play.engine.exact
-            else ()
-        )
+        self.messages.append(message)
+        self.ends.append((len(self.messages), len(self.ids)))
+        return completion, message
+
+    async def _spent(self, reason: str) -> Ended:
+        """TRUNCATED; or with a last call, what the policy answers to it. A first turn is never taken back: without it
+        nothing has been looked at."""
+        if not self.last_call or len(self.turns) < 2:
+            return Status.TRUNCATED, reason, ""
+        least = min(ANSWER_ROOM, self.limits.response_tokens)
+        while True:  # one turn, or as many as the answer needs room
+            self.turns.pop()
+            self.ends.pop()
+            added, fresh = self._asked()
+            if self.room >= least or len(self.turns) < 2:
+                break
+        if self.room <= 0:
+            return Status.TRUNCATED, f"{reason}; no room to ask for the answer", ""
+        completion, message = await self._written()
+        self.turns.append(_turn(added, completion, message, (), None, None, fresh=fresh))
+        if completion.finish == "length":
+            return Status.TRUNCATED, f"{reason}; the answer asked for was cut off", ""
+        if message.calls or message.malformed or not message.content:
+            return Status.TRUNCATED, f"{reason}; asked for the answer, it gave none", ""
+        said = "; answered when asked" + (", in a new token segment" if fresh else "")
+        return Status.FINISHED, reason + said, message.content
+
+    def _asked(self) -> tuple[tuple[int, ...], bool]:
+        """Put the last call behind what is left of the turns: the ids it adds, and whether they are a whole prompt again.
+
+        A template that changes earlier turns at a user's message (most drop thoughts) would show the policy another
+        conversation than the extended one; then the answer starts a new token segment, rendered as the template has it.
+        """
+        messages, ids = self.ends[-1]
+        last = self.turns[-1] = structs.replace(self.turns[-1], reply=self.last_call)
+        self.messages = [*self.messages[:messages], *_after(last.results, last.reply)]
+        if self.chat is None:
+            return (), False
+        if self.chat.appends_user(any(m.thought for m in self.messages)):
+            added = self.chat.extension_ids(tuple(r.text for r in last.results), last.reply)
+            self.ids = [*self.ids[:ids], *added]
+            return added, False
+        added = self.chat.conversation_ids(self.messages, self.tools)
+        self.ids = list(added)
+        return added, True
+
+
+def _after(results: tuple[ToolResult, ...], reply: str | None) -> list[Message]:
+    """What stands between two assistant messages."""
+    said = [Message(role="tool", content=r.text) for r in results]
+    return said if reply is None else [*said, Message(role="user", content=reply)]
 
 
 def _request(
@@ -184,6 +269,7 @@ def _turn(
     results: tuple[ToolResult, ...],
     reply: str | None,
     verdict: Verdict | None,
+    fresh: bool = False,
 ) -> Turn:
     return Turn(
         context_ids=tuple(added),
@@ -192,4 +278,5 @@ def _turn(
         results=results,
         reply=reply or "",
         verdict=verdict,
+        fresh=fresh,
     )

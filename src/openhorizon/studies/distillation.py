@@ -189,7 +189,7 @@ def _imitated(
     from openhorizon.rollout.attempt import Play
     from openhorizon.rollout.batch import play_groups
     from openhorizon.training.distill import limited, prompts
-    from openhorizon.training.samples import exact_sample
+    from openhorizon.training.samples import exact_samples
     from openhorizon.training.sft import Watch, sft
     from openhorizon.training.weights import trainable
 
@@ -206,7 +206,8 @@ def _imitated(
             ]
             play = Play(engines[name], at.resources, at.recipe.size, sampling, chat)
             groups = asyncio.run(play_groups(tasks, play, seed=seed * 1_000_003 + step))
-            samples += [exact_sample(j.trajectory) for g in groups for j in g.judged if j.verdict.passed]
+            passed = [j for g in groups for j in g.judged if j.verdict.passed]
+            samples += [row for j in passed for row in exact_samples(j.trajectory)]
         step += 1
     whole = sum(len(s.token_ids) for s in samples)
     course = SftPlan(

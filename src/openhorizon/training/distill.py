@@ -25,7 +25,7 @@ from openhorizon.training.aligning import align, scored, step_weights
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
 from openhorizon.training.coverage import CoverageAlarm, Probe, Sums
 from openhorizon.training.optimiser import Optimiser
-from openhorizon.training.samples import exact_sample
+from openhorizon.training.samples import exact_samples
 from openhorizon.training.scoring import Teachers, self_test
 from openhorizon.training.sft import Watch
 
@@ -61,11 +61,12 @@ def distill(
         judged = [
             j for g in groups for j in g.judged if j.trajectory.turns
         ]  # TRUNCATED ones too, ABORTED never
-        samples = [exact_sample(j.trajectory) for j in judged]
-        signals = scored(teachers, samples, plan.k)
-        kept = [i for i, signal in enumerate(signals) if signal is not None]
-        unscored, unplayed = len(samples) - len(kept), sum(len(g.aborted) for g in groups)
-        judged, samples = [judged[i] for i in kept], [samples[i] for i in kept]
+        rows = [(j, s) for j in judged for s in exact_samples(j.trajectory)]
+        signals = scored(teachers, [s for _, s in rows], plan.k)
+        kept = [row for row, signal in zip(rows, signals, strict=True) if signal is not None]
+        unscored, unplayed = len(rows) - len(kept), sum(len(g.aborted) for g in groups)
+        judged = list({j.trajectory.id: j for j, _ in kept}.values())
+        samples, statuses = [s for _, s in kept], [str(j.trajectory.status) for j, _ in kept]
         weights, tokens = step_weights(samples, plan, watch)
         if not tokens:
             raise EngineError(
@@ -74,7 +75,7 @@ def distill(
             )
         everywhere = bool(plan.coverage_every) and step % plan.coverage_every == 0
         probe = Probe.of(
-            samples, [str(j.trajectory.status) for j in judged], 1.0 if everywhere else plan.coverage_share,
+            samples, statuses, 1.0 if everywhere else plan.coverage_share,
             f"{seed}/{step}/{ranks.rank}", whole=plan.temperature == 1.0 and plan.top_p == 1.0 and not plan.top_k,
         )  # fmt: skip
         values = align(

@@ -24,7 +24,7 @@ from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
 from openhorizon.training.model import head, softcap
 from openhorizon.training.optimiser import Optimiser
 from openhorizon.training.rewards import process_score, reward
-from openhorizon.training.samples import exact_sample
+from openhorizon.training.samples import exact_samples
 from openhorizon.training.sft import Watch
 from openhorizon.training.weights import token_mean
 
@@ -131,7 +131,7 @@ def group_samples(group: Group, plan: GrpoPlan) -> list[Sample]:
         )
     else:
         advantages = group_advantages([reward(j, plan) for j in group.judged])
-    rows = [exact_sample(j.trajectory, a) for j, a in zip(group.judged, advantages) if j.trajectory.turns]
+    rows = [r for j, a in zip(group.judged, advantages) for r in exact_samples(j.trajectory, a)]
     return [r for r in rows if len(r.token_ids) <= plan.max_length]
 
 

@@ -1,25 +1,50 @@
 """Trajectories as token rows: the turns' tokens concatenated, with the loss mask where the policy wrote.
 
 An attempt by an exact engine is taken as it was seen; an attempt on messages (experts, chat endpoints) is put into
-tokens here, through the same frames, and may only be imitated.
+tokens here, through the same frames, and may only be imitated. A turn that starts a new token segment starts a new row.
 """
 
 from collections.abc import Sequence
 
 from openhorizon.chat.chat import Chat
-from openhorizon.records import Sample, ToolSchema, Trajectory
+from openhorizon.records import Sample, ToolSchema, Trajectory, Turn
 
 
 class NotExact(ValueError):
     """The attempt carries no token ids: supervised training may use it, GRPO and distillation may not."""
 
 
+def exact_samples(trajectory: Trajectory, advantage: float = 0.0) -> tuple[Sample, ...]:
+    """The rows [L] that the engine saw, one a token segment, log-probabilities included; NotExact if the engine recorded
+    no ids. What an earlier segment's turns wrote is trained on there alone: in a later row it is context."""
+    return tuple(_exact(trajectory, turns, advantage) for turns in _segments(trajectory.turns))
+
+
 def exact_sample(trajectory: Trajectory, advantage: float = 0.0) -> Sample:
-    """The row [L] that the engine saw, log-probabilities included; NotExact if the engine recorded no ids."""
+    """The one row of an attempt in one segment; NotExact where there are no ids, ValueError for several segments."""
+    segments = _segments(trajectory.turns)
+    if len(segments) > 1:
+        raise ValueError(
+            f"{trajectory.id} has {len(segments)} token segments: exact_samples gives a row for each"
+        )
+    return _exact(trajectory, trajectory.turns, advantage)
+
+
+def _segments(turns: Sequence[Turn]) -> list[list[Turn]]:
+    """The turns, cut where one is fresh."""
+    segments: list[list[Turn]] = []
+    for turn in turns:
+        if turn.fresh or not segments:
+            segments.append([])
+        segments[-1].append(turn)
+    return segments
+
+
+def _exact(trajectory: Trajectory, turns: Sequence[Turn], advantage: float) -> Sample:
     ids: list[int] = []
     mask: list[bool] = []
     logprobs: list[float] = []
-    for turn in trajectory.turns:
+    for turn in turns:
         written = turn.completion
         if not written.token_ids or len(written.logprobs) != len(written.token_ids):
             raise NotExact(

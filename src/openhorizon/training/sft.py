@@ -36,6 +36,11 @@ class Watch:
 def sft(model: nn.Module, samples: Sequence[Sample], plan: SftPlan, *, seed: int, watch: Watch) -> int:
     """Train the model in place; returns the number of steps. Goes on from the checkpoint if there is one."""
     steps = schedule(samples, plan, seed)
+    if longer := [n for s in samples if (n := len(s.token_ids)) > plan.max_length]:
+        watch.say(
+            f"{len(longer)} of {len(samples)} demonstrations are left out: longer than max_length={plan.max_length} tokens "
+            f"(the longest has {max(longer)}); nothing is cut, since a half attempt has no answer to learn"
+        )
     ranks = watch.ranks
     device = next(model.parameters()).device
     optimiser = Optimiser(model, plan.optim, len(steps), ranks)

@@ -1,17 +1,21 @@
-"""Long-horizon search: follow a chain of facts from page to page of a corpus, from a question that names the start."""
+"""Long-horizon search: follow a chain of facts from page to page of a corpus, from a question that names the start; or
+survey every page within some links of a start (`DOMAIN.long`)."""
+
+from dataclasses import replace
 
 from openhorizon.domains.domain import Domain
+from openhorizon.domains.search import chronicles, survey_propose
 from openhorizon.domains.search.encyclopedia import material
 from openhorizon.domains.search.expert import expert
 from openhorizon.domains.search.full import FULL_TOOLS
 from openhorizon.domains.search.propose import NAME, propose
-from openhorizon.domains.search.protocol import BRIEF, SYSTEM, opening
+from openhorizon.domains.search.protocol import BRIEF, LAST_CALL, SYSTEM, opening
 from openhorizon.domains.search.shortcut import shortcut
 from openhorizon.domains.search.tools import TOOLS, open_desk
 from openhorizon.domains.search.verify import guesses, verify, verify_step
 from openhorizon.records import Limits
 
-DOMAIN = Domain(
+CHAINS = Domain(
     name=NAME,
     tools=TOOLS,
     system=SYSTEM,
@@ -28,4 +32,7 @@ DOMAIN = Domain(
     shortcut=shortcut,
     opening=opening,
     full_tools=FULL_TOOLS,
+    last_call=LAST_CALL,
 )
+SURVEYS = replace(CHAINS, material=chronicles.material, propose=survey_propose.propose)
+DOMAIN = replace(CHAINS, long=SURVEYS)

@@ -6,13 +6,17 @@ from collections.abc import Generator
 from openhorizon.domains.domain import Expert, Seen
 from openhorizon.domains.search.clues import BLANK, find
 from openhorizon.domains.search.encyclopedia import BRIEF, SENTENCES
+from openhorizon.domains.search.survey import FORM, PART_OF, survey_expert
 from openhorizon.domains.search.tools import ARROW
 from openhorizon.records import Message, Task, ToolCall
 
-_PART = re.compile(r"\[part (\d+) of (\d+)\]")
-
 
 def expert(task: Task) -> Expert:
+    """The solver of the task's form: a survey's, or that of a chain."""
+    return survey_expert(task) if task.setup["form"] == FORM else _follow(task)
+
+
+def _follow(task: Task) -> Expert:
     """Plays the task's plan through the tools; stops without an answer where a page does not say what it should."""
     here, brief = str(task.setup["start"]), task.setup["form"] == "brief"
     said = ""
@@ -39,7 +43,7 @@ def _read(title: str, step: str, said: str, form: str) -> Generator[Message, See
         found = by_clue(step, page) if form == "clues" else by_relation(step, page, title, form)
         if found is not None:
             return found
-        left = _PART.search(page)
+        left = PART_OF.search(page)
         if left is None or int(left[1]) >= int(left[2]):
             return None
         part += 1

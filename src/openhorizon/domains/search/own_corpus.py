@@ -7,6 +7,7 @@ from pathlib import Path
 from openhorizon.config import WikiPlan
 from openhorizon.corpus import Skipped, read, to_graph
 from openhorizon.domains.domain import Order
+from openhorizon.domains.search import chronicles
 from openhorizon.domains.search.propose import NAME, propose
 from openhorizon.errors import ConfigError, CorpusError
 from openhorizon.graph.graph import Graph
@@ -39,6 +40,13 @@ def load(path: str | Path, wiki: WikiPlan | None = None) -> Own:
         )
     graph = Graph(nodes, edges)
     return Own(graph, Index.of_graph(graph), skipped, nodes, edges)
+
+
+def generated(seed: int) -> Own:
+    """The chronicles of the seed in the place of a corpus."""
+    nodes, edges = to_graph(chronicles.material(seed, "full"), NAME)
+    graph = Graph(nodes, edges)
+    return Own(graph, Index.of_graph(graph), Skipped(), nodes, edges)
 
 
 def order(seed: int, hops: tuple[int, ...] = HOPS, split: Split = Split.TRAIN) -> Order:

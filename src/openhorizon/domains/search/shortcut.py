@@ -1,13 +1,17 @@
 """The look for a second answer or a way around the chain."""
 
 from openhorizon.domains.domain import Resources
+from openhorizon.domains.search.atlas import survey_shortcut
 from openhorizon.domains.search.clues import BLANK, COMMON, find, names_in, title_words
+from openhorizon.domains.search.survey import FORM
 from openhorizon.domains.search.tools import HITS_BRIEF, look_up
 from openhorizon.records import EdgeKind, Task
 
 
 def shortcut(task: Task, resources: Resources) -> str:
     """Why the task is ambiguous or has a shorter way, "" if neither was found."""
+    if task.setup["form"] == FORM:
+        return survey_shortcut(task, resources)
     pages = [e.node.rpartition("#")[0] for e in task.evidence]
     for check in (_told, _other_answers, _early, _found_by_words):
         if why := check(task, pages, resources):
