@@ -115,6 +115,38 @@ class GraphStore:
                 db.execute(self._upsert(NODES, ("id",)), rows)
             for rows in _batches(map(edge_row, edges)):
                 db.execute(self._upsert(EDGES, ("source", "target", "kind", "label")), rows)
+            moved = str(
+                int(db.execute(sa.select(META.c.value).where(META.c.key == "revision")).scalar() or 0) + 1
+            )
+            db.execute(self._upsert(META, ("key",)), [{"key": "revision", "value": moved}])
+
+    def revision(self) -> int:
+        """A number that grows with every committed change: a snapshot of an older one is out of date."""
+        return int(
+            next((row[0] for row in self._rows(sa.select(META.c.value).where(META.c.key == "revision"))), 0)
+        )
+
+    def stream_nodes(self, domain: str | None = None, texts: bool = True) -> Iterator[Node]:
+        """All nodes in insertion order, in bounded memory; `texts=False` leaves their texts out."""
+        query = sa.select(NODES).where(*_where(domain, None)).order_by(NODES.c.seq)
+        for row in self._streamed(query):
+            node = node_of(row)
+            yield (
+                node
+                if texts
+                else Node(**{f: getattr(node, f) for f in node.__struct_fields__} | {"text": ""})
+            )
+
+    def stream_edges(self, domain: str | None = None) -> Iterator[Edge]:
+        """All edges in insertion order, in bounded memory; of a domain: those whose source is of it."""
+        query = sa.select(EDGES).order_by(EDGES.c.seq)
+        if domain is not None:
+            query = query.join(NODES, NODES.c.id == EDGES.c.source).where(NODES.c.domain == domain)
+        yield from map(edge_of, self._streamed(query))
+
+    def _streamed(self, query: sa.Select) -> Iterator[Any]:
+        with self._trouble(), self._engine.connect() as db:
+            yield from db.execution_options(yield_per=BATCH).execute(query)
 
     def snapshot(self, domain: str | None = None, kinds: tuple[NodeKind, ...] | None = None) -> Graph:
         """The graph in memory, of one domain (an edge belongs where its source does) or of all; `kinds` leaves only
