@@ -15,8 +15,9 @@ from openhorizon.domains.domain import Order, Resources
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.graph.store import GraphStore
+from openhorizon.graph.tables import CORPUS_KINDS
 from openhorizon.metrics import Metrics
-from openhorizon.records import Judged, NodeKind, Record, Sample, Score, Split, Task
+from openhorizon.records import Judged, Record, Sample, Score, Split, Task
 from openhorizon.store import Run
 from openhorizon.workers import tick
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from openhorizon.chat.chat import Chat
     from openhorizon.training.sft import Watch
-
-CORPUS_KINDS = (NodeKind.EVIDENCE, NodeKind.ENTITY, NodeKind.FACT, NodeKind.CONSTRAINT, NodeKind.RESOURCE)
 
 
 class Pair(Record, kw_only=True):
@@ -79,7 +78,7 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     outcome = play(DOMAINS[name], at.resources.graph, order, at.resources, count, done=tick)
     stage = at.run.stage("tasks")
     with GraphStore(at.graph_path) as store:
-        store.add(*outcome.written())
+        store.record(outcome.written())
     pairs = [Pair(task=t, judged=j) for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True)]
     stage.write_jsonl(f"{name}/{split}.solved.jsonl", pairs)
     stage.write_jsonl(f"{name}/{split}.jsonl", outcome.tasks)

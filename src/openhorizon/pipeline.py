@@ -37,7 +37,7 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
             items = list(DOMAINS[name].material(recipe.seed, recipe.size))
             if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
                 items = [*read(recipe.corpus), *(i for i in items if not isinstance(i, Document))]
-            store.add(*material_graph(items, name))
+            store.update_corpus(*material_graph(items, name), name)
             documents += sum(isinstance(i, Document) for i in items)
             tick(1)
         counts = store.counts(), store.edge_counts()
