@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from openhorizon.errors import RunError
 from openhorizon.graph.database import AT_ONCE, BATCH, Database, batches
@@ -24,7 +26,6 @@ from openhorizon.graph.tables import (
 )
 from openhorizon.records import Edge, Node, Record
 
-FILLED = 20_000  # rows of one executemany of a first fill
 REMEMBERED = 1_000_000  # keys that a writer keeps in memory
 LATER = (NODES, "nodes_by_id"), (NODES, "nodes_by_kind"), (EDGES, "edges_once"), (EDGES, "edges_by_target")
 SEEN = {
@@ -110,13 +111,15 @@ def _of_domain(nodes: Iterable[Node], domain: str | None) -> Iterator[Node]:
 
 def _by_source(edges: Iterable[Edge], size: int) -> Iterator[list[Edge]]:
     """Lists of at least `size` that never part edges of one source that follow each other: repeats mostly meet."""
-    some: list[Edge] = []
-    for edge in edges:
-        if len(some) >= size and edge.source != some[-1].source:
-            yield some
-            some = []
-        some.append(edge)
-    yield some
+    rest, held = iter(edges), []
+    while some := [*held, *islice(rest, size)]:
+        source, held = some[-1].source, []
+        for edge in rest:
+            if edge.source != source:
+                held = [edge]
+                break
+            some.append(edge)
+        yield some
 
 
 class _Fill:
@@ -132,7 +135,7 @@ class _Fill:
             next(i for i in table.indexes if i.name == name).drop(db)
 
     def write_nodes(self, nodes: Iterable[Node]) -> None:
-        for some in batches(nodes, FILLED):
+        for some in batches(nodes, BATCH):
             texts, rows = Contents(), []
             for node in some:
                 row = node_row(node, texts)
@@ -147,20 +150,28 @@ class _Fill:
 
     def write_edges(self, edges: Iterable[Edge]) -> None:
         keys, total = self.keys, 0
-        for some in _by_source(edges, FILLED):
+        for some in _by_source(edges, BATCH):
             rows: dict[tuple[Any, ...], str] = {}
             names: list[tuple[int, str]] = []
             for edge in some:
-                source, target = sound(edge.source), sound(edge.target)
-                for name in (source, target):
-                    if name not in keys:
-                        keys[name] = len(keys) + 1
-                        names.append((keys[name], name))
-                rows[keys[source], keys[target], edge.kind._value_, sound(edge.label)] = packed(edge.data)
+                try:
+                    source, target = keys[edge.source], keys[edge.target]
+                except KeyError:
+                    source, target = self._key(edge.source, names), self._key(edge.target, names)
+                data = edge.data
+                rows[source, target, edge.kind._value_, sound(edge.label)] = packed(data) if data else "{}"
             self.data.put(self.db, NODES, ("key", "id"), names)
             self.data.put(self.db, EDGES, EDGE_COLUMNS, [(*key, data) for key, data in rows.items()])
             total += len(rows)
         self.count["edges_added"] = total
+
+    def _key(self, node_id: str, names: list[tuple[int, str]]) -> int:
+        """The node's key; a new one where the edge points at what is not there."""
+        node_id = sound(node_id)
+        if node_id not in self.keys:
+            self.keys[node_id] = len(self.keys) + 1
+            names.append((self.keys[node_id], node_id))
+        return self.keys[node_id]
 
     def finish(self) -> None:
         for table, name in LATER:
@@ -168,7 +179,7 @@ class _Fill:
             try:
                 with self.db.begin_nested():
                     index.create(self.db)
-            except sa.exc.IntegrityError:
+            except exc.IntegrityError:
                 self._once()
                 index.create(self.db)
         if self.data.is_postgres:

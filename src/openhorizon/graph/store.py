@@ -218,7 +218,7 @@ class GraphStore:
             attempts=tuple(attempt_of(a, read) for a in attempts),
         )
 
-    def outdatedtasks_where(self) -> dict[str, tuple[str, ...]]:
+    def outdated_tasks(self) -> dict[str, tuple[str, ...]]:
         """Tasks whose evidence says something else by now or is gone, with the ids of that evidence."""
         with self._data.reading() as db:
             return outdated(db)

@@ -18,6 +18,7 @@ from openhorizon.records import Edge, EdgeKind, Node, NodeKind
 NODE_KINDS = {str(kind): kind for kind in NodeKind}  # ten times faster than calling the enum
 EDGE_KINDS = {str(kind): kind for kind in EdgeKind}
 CORPUS_KINDS = (NodeKind.EVIDENCE, NodeKind.ENTITY, NodeKind.FACT, NodeKind.CONSTRAINT, NodeKind.RESOURCE)
+_ENCODE = msgspec.json.Encoder(order="deterministic").encode
 WORTH = 100  # bytes: shorter texts lie uncompressed
 
 SCHEMA = sa.MetaData()
@@ -149,9 +150,9 @@ def packed(data: Mapping[str, Any]) -> str:
 def as_bytes(value: Any) -> bytes:
     """The value as JSON; what no database takes is mended."""
     try:
-        return msgspec.json.encode(value, order="deterministic")
+        return _ENCODE(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_sounded(msgspec.to_builtins(value)), order="deterministic")
+        return _ENCODE(_sounded(msgspec.to_builtins(value)))
 
 
 def unpacked(text: str) -> dict[str, Any]:
@@ -168,6 +169,8 @@ def _sounded(value: Any) -> Any:
 
 def sound(text: str) -> str:
     """The text with what no database takes (lone surrogates, which JSON can carry, and zero bytes) replaced."""
+    if text.isprintable():  # one quick look settles it for nearly every id and label
+        return text
     if "\x00" in text:
         text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

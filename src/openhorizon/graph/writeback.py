@@ -39,7 +39,7 @@ from openhorizon.records import (
 )
 
 PLAYED_KINDS = (NodeKind.ARTIFACT, NodeKind.ACTION, NodeKind.OBSERVATION, NodeKind.VERDICT)
-_BELOW = re.compile(r"/(\d+\.\d+(/seen)?|(\d+/)?verdict|acceptance)$")
+_BELOW = (re.compile(r"/(\d+\.\d+(/seen)?|verdict|acceptance)$"), re.compile(r"/\d+/verdict$"))
 
 
 class Acceptance(Record, kw_only=True):
@@ -156,7 +156,7 @@ def _said(verdict: Verdict | None) -> tuple[int | None, str | None]:
 def owners(ids: Iterable[str]) -> set[str]:
     """The ids, and those of the tasks and attempts that nodes of these ids would belong to."""
     found = set(ids)
-    return found | {_BELOW.sub("", i) for i in found}
+    return found | {below.sub("", i) for below in _BELOW for i in found}
 
 
 def task_nodes(row: TaskRow) -> Iterator[Node]:
