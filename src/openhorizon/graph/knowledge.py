@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from openhorizon.errors import RunError
-from openhorizon.graph.database import AT_ONCE, BATCH, Database, batches
+from openhorizon.graph.database import BATCH, Database, batches
 from openhorizon.graph.tables import (
     CORPUS_KINDS,
     EDGE_COLUMNS,
@@ -77,8 +77,9 @@ def write(
 
 def moved_on(db: sa.Connection) -> None:
     """The graph has a new revision. Call it last: in PostgreSQL, others wait for this row."""
-    number = sa.cast(sa.cast(META.c.value, sa.BigInteger) + 1, sa.Text)
-    db.execute(META.update().where(META.c.key == "revision").values(value=number))
+    db.exec_driver_sql(
+        "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'revision'"
+    )
 
 
 def revision_of(db: sa.Connection) -> int:
@@ -88,17 +89,10 @@ def revision_of(db: sa.Connection) -> int:
 def keys_of(data: Database, db: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
     """The integer keys of node ids; a name is made for what is not there."""
     wanted = sorted(set(ids))
-    found = _known(db, wanted)
+    found = {row.id: row.key for row in data.look_up(db, NODES.c.id, wanted)}
     if missing := [i for i in wanted if i not in found]:
         data.put(db, NODES, ("id",), [(i,) for i in missing], unless="id")
-        found |= _known(db, missing)
-    return found
-
-
-def _known(db: sa.Connection, ids: list[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for some in batches(ids, AT_ONCE):
-        found.update(db.execute(sa.select(NODES.c.id, NODES.c.key).where(NODES.c.id.in_(some))).all())  # type: ignore[arg-type]
+        found |= {row.id: row.key for row in data.look_up(db, NODES.c.id, missing)}
     return found
 
 
@@ -224,11 +218,7 @@ class _Merge:
         for some in batches(nodes):
             texts = Contents()
             rows = {row[0]: row for row in (node_row(node, texts) for node in some)}
-            there = {
-                row.id: row
-                for ids in batches(rows, AT_ONCE)
-                for row in self.db.execute(sa.select(NODES).where(NODES.c.id.in_(ids)))
-            }
+            there = {row.id: row for row in self.data.look_up(self.db, NODES.c.id, rows)}
             self.data.put(self.db, TEXTS, ("hash", "body"), sorted(texts.items()), unless="hash")
             fresh = [row for node_id, row in rows.items() if node_id not in there]
             named = [row for node_id, row in rows.items() if node_id in there and there[node_id].kind is None]
@@ -254,9 +244,8 @@ class _Merge:
                 for x in some
             }  # fmt: skip
             there: dict[Any, tuple[int, str]] = {}
-            for sources in batches({key[0] for key in rows}, AT_ONCE):
-                for row in self.db.execute(sa.select(EDGES).where(e.source.in_(sources))):
-                    there[tuple(row[1:5])] = row.seq, row.data
+            for row in self.data.look_up(self.db, e.source, {key[0] for key in rows}):
+                there[tuple(row[1:5])] = row.seq, row.data
             fresh = [(*key, data) for key, data in rows.items() if key not in there]
             other = [
                 (data, there[key][0]) for key, data in rows.items() if key in there and there[key][1] != data
@@ -273,15 +262,9 @@ class _Merge:
                 self._saw_new_edges(rows, there)
 
     def _saw_new_edges(self, rows: dict[Any, str], there: dict[Any, Any]) -> None:
-        e = EDGES.c
         fresh = {key for key in rows if key not in there}
-        found = [
-            row.seq
-            for sources in batches({key[0] for key in fresh}, AT_ONCE)
-            for row in self.db.execute(sa.select(EDGES).where(e.source.in_(sources)))
-            if tuple(row[1:5]) in fresh
-        ]
-        self._saw("edges", found)
+        found = self.data.look_up(self.db, EDGES.c.source, {key[0] for key in fresh})
+        self._saw("edges", [row.seq for row in found if tuple(row[1:5]) in fresh])
 
     def finish(self) -> None:
         """Remove what the domain's corpus no longer holds."""

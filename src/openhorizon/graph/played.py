@@ -61,26 +61,26 @@ def _write(
     tasks: dict[str, TaskRow],
     attempts: dict[str, AttemptRow],
 ) -> None:
-    known = _there(db, TASKS, tasks)
+    known = {row.id: row for row in data.look_up(db, TASKS.c.id, tasks)}
     new = [t for t in tasks.values() if t.id not in known]
     changed = [t for t in tasks.values() if t.id in known and tuple(t[1:6]) != tuple(known[t.id])[2:]]
-    played = _there(db, ATTEMPTS, attempts)
+    played = {row.id: row for row in data.look_up(db, ATTEMPTS.c.id, attempts)}
     fresh = [a for a in attempts.values() if a.id not in played]
     other = [a for a in attempts.values() if a.id in played and a.content != played[a.id].content]
     if not (new or changed or fresh or other):
         return
     data.put(db, TEXTS, ("hash", "body"), sorted(texts.items()), unless="hash")
     data.put(db, TASKS, TASK_COLUMNS, [t[:6] for t in new])
-    task_keys = {row.id: row.key for row in known.values()} | _keys(db, TASKS, [t.id for t in new])
+    task_keys = _keys(known.values()) | _keys(data.look_up(db, TASKS.c.id, [t.id for t in new]))
     if outside := sorted({a.task for a in attempts.values()} - set(task_keys)):
-        task_keys |= _keys(db, TASKS, outside)
+        task_keys |= _keys(data.look_up(db, TASKS.c.id, outside))
     if changed:
         _update(db, TASKS, TASK_COLUMNS, [(task_keys[t.id], t[:6]) for t in changed])
         db.execute(EVIDENCE.delete().where(EVIDENCE.c.task.in_([task_keys[t.id] for t in changed])))
     _write_evidence(data, db, [(task_keys[t.id], t) for t in (*new, *changed)])
     rows = {a.id: (a.id, task_keys[a.task], *a[2:8], a.content) for a in (*fresh, *other)}
     data.put(db, ATTEMPTS, ATTEMPT_COLUMNS, [rows[a.id] for a in fresh])
-    keys = {row.id: row.key for row in played.values()} | _keys(db, ATTEMPTS, [a.id for a in fresh])
+    keys = _keys(played.values()) | _keys(data.look_up(db, ATTEMPTS.c.id, [a.id for a in fresh]))
     for some in batches(other, AT_ONCE):
         _update(db, ATTEMPTS, ATTEMPT_COLUMNS, [(keys[a.id], rows[a.id]) for a in some])
         for table in (STEPS, CONSULTED):
@@ -97,23 +97,15 @@ def _write_evidence(data: Database, db: sa.Connection, tasks: list[tuple[int, Ta
     """E_q, with the hash of what each node says now: what the task is built on."""
     nodes = keys_of(data, db, (n for _, t in tasks for n in t.evidence))
     says: dict[int, bytes] = {}
-    for some in batches(nodes.values(), AT_ONCE):
-        query = sa.select(NODES.c.key, NODES.c.text).where(NODES.c.key.in_(some), NODES.c.kind.is_not(None))
-        says.update((key, text or EMPTY) for key, text in db.execute(query))
+    for row in data.look_up(db, NODES.c.key, nodes.values()):
+        if row.kind is not None:
+            says[row.key] = row.text or EMPTY
     rows = [(key, i, nodes[n], says.get(nodes[n])) for key, t in tasks for i, n in enumerate(t.evidence)]
     data.put(db, EVIDENCE, ("task", "place", "node", "text"), rows)
 
 
-def _there(db: sa.Connection, table: sa.Table, ids: Iterable[str]) -> dict[str, Any]:
-    queries = (sa.select(table).where(table.c.id.in_(some)) for some in batches(ids, AT_ONCE))
-    return {row.id: row for query in queries for row in db.execute(query)}
-
-
-def _keys(db: sa.Connection, table: sa.Table, ids: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for some in batches(ids, AT_ONCE):
-        found.update(db.execute(sa.select(table.c.id, table.c.key).where(table.c.id.in_(some))).all())  # type: ignore[arg-type]
-    return found
+def _keys(rows: Iterable[Any]) -> dict[str, int]:
+    return {row.id: row.key for row in rows}
 
 
 def _update(
