@@ -15,6 +15,7 @@ import writers
 from towns import TOWNS, graph_of, resources_of
 from writers import attempt, task
 
+from openhorizon.config import DomainPlan, Recipe, problems
 from openhorizon.corpus.graph import to_graph
 from openhorizon.domains.domain import Order
 from openhorizon.errors import RunError
@@ -32,6 +33,7 @@ from openhorizon.records import (
     as_json,
 )
 from openhorizon.selfplay.game import play
+from openhorizon.store import Run
 
 
 def page(name: str, *paragraphs: str, links: tuple[str, ...] = ()) -> Document:
@@ -280,3 +282,35 @@ def test_a_server_that_does_not_answer_is_told_without_the_password():
         GraphStore("postgresql://me:secret@127.0.0.1:1/graph")
     assert "secret" not in str(caught.value)
     assert "me:***@127.0.0.1" in str(caught.value)
+
+
+def test_a_run_keeps_its_graph_where_its_recipe_says(address, tmp_path):
+    from openhorizon.pipeline import build_graph
+
+    server = address if address.startswith("postgresql") else None
+    recipe = Recipe(name="r", domains={"instructions": DomainPlan()}, graph=server)
+    with Run.open(tmp_path, "r", recipe) as run:
+        built = build_graph(run, None, lambda n: None)  # type: ignore[arg-type]
+        assert run.has("graph.db") is (server is None)
+        with GraphStore(run.graph) as store:
+            before, revision = everything(store), store.revision()
+        assert len(before) == built["nodes"] + built["edges"] > 0
+        assert build_graph(run, None, lambda n: None) == built  # type: ignore[arg-type]
+        with GraphStore(run.graph) as store:
+            assert everything(store) == before
+            assert store.revision() == revision
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        ("mysql://server/graph", "no address of PostgreSQL"),
+        ("postgresql://me:secret@server/graph", "holds a password"),
+        ("postgresql://server/graph?password=secret", "holds a password"),
+    ],
+)
+def test_a_recipe_names_no_password_and_no_other_database(graph, said):
+    recipe = Recipe(name="r", domains={"instructions": DomainPlan()}, graph=graph)
+    (problem,) = [p for p in problems(recipe) if p.startswith("graph")]
+    assert said in problem
+    assert "secret" not in problem

@@ -6,6 +6,7 @@ Units: steps are optimiser steps, tokens are the model's own, rates are fraction
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Meta, structs
@@ -204,6 +205,9 @@ class Recipe(Plan, kw_only=True):
     size: Size = "mini"  # of the tasks: mini for the tiny model, full for real ones
     domains: dict[str, DomainPlan]
     corpus: str | None = None  # file or folder the search domain reads; none: the generated encyclopedia
+    graph: str | None = (
+        None  # postgresql:// address of this run's own database or schema; none: the run's graph.db
+    )
     sandbox: SandboxPlan = SandboxPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()
@@ -222,7 +226,24 @@ class OwnPlan(Plan, kw_only=True):
 
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
-    return [*_task_problems(recipe), *_teacher_problems(recipe), *_model_problems(recipe)]
+    return [
+        *_task_problems(recipe), *_graph_problems(recipe), *_teacher_problems(recipe), *_model_problems(recipe),
+    ]  # fmt: skip
+
+
+def _graph_problems(recipe: Recipe) -> list[str]:
+    if recipe.graph is None:
+        return []
+    parts = urlsplit(recipe.graph)
+    if parts.scheme != "postgresql":
+        return [
+            "graph is no address of PostgreSQL; write postgresql://USER@HOST/DATABASE, or none for a file"
+        ]
+    if parts.password is not None or "password" in parse_qs(parts.query):
+        return [
+            "graph holds a password, and recipes are written to disk; leave it out: PGPASSWORD or ~/.pgpass says it"
+        ]
+    return []
 
 
 def _task_problems(recipe: Recipe) -> list[str]:

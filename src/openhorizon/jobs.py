@@ -44,10 +44,6 @@ class Scene:
     recipe: Recipe
     resources: Resources
 
-    @property
-    def graph_path(self) -> Path:
-        return self.run.dir / "graph.db"
-
 
 @lru_cache(maxsize=1)
 def scene(run_dir: str) -> Scene:
@@ -56,7 +52,7 @@ def scene(run_dir: str) -> Scene:
     from openhorizon.sandboxes import open_sandbox
 
     run = Run.load(run_dir)
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
     return Scene(run, run.recipe, Resources(graph, Index.of_graph(graph), sandbox))
@@ -77,7 +73,7 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size)
     outcome = play(DOMAINS[name], at.resources.graph, order, at.resources, count, done=tick)
     stage = at.run.stage("tasks")
-    with GraphStore(at.graph_path) as store:
+    with GraphStore(at.run.graph) as store:
         store.record(outcome.written())
     pairs = [Pair(task=t, judged=j) for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True)]
     stage.write_jsonl(f"{name}/{split}.solved.jsonl", pairs)

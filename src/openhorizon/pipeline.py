@@ -29,10 +29,10 @@ Summary = dict[str, Any]  # what a stage says of itself: numbers and short texts
 def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Documents, and each domain's own material, become the corpus part of the knowledge-action graph."""
     recipe = run.recipe
-    for part in ("graph.db", "graph.db-wal", "graph.db-shm"):  # a half-built graph is built again
+    for part in ("graph.db", "graph.db-wal", "graph.db-shm"):  # a half-built file is built again
         (run.dir / part).unlink(missing_ok=True)
     documents = 0
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         for name in recipe.domains:
             items = list(DOMAINS[name].material(recipe.seed, recipe.size))
             if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
@@ -64,7 +64,7 @@ def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
     }
     table = {name: _added(parts) for name, parts in reports.items()}
     run.write_json("selfplay/report.json", table)
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         counts = summarise(store)
     run.write_json("graph/summary.json", counts)
     return {

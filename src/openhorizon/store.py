@@ -135,6 +135,11 @@ class Run(Folder):
         except ConfigError as error:
             raise folder.damaged("recipe.json", str(error)) from error
 
+    @property
+    def graph(self) -> str:
+        """Where the run's knowledge-action graph lies: a file of its own, or the recipe's address."""
+        return self.recipe.graph or str(self.dir / "graph.db")
+
     def stage(self, name: str) -> Stage:
         """The stage `name`; a slash parts a group of stages from its member, as in "teachers/search"."""
         return Stage(self.dir / name, name)

@@ -59,7 +59,7 @@ def graph(
     if folder is None or settings or not Run.load(folder).stage("graph").done:
         folder = up_to(ctx, "graph", run, settings, runs)
     out = console()
-    with GraphStore(folder / "graph.db") as store:
+    with GraphStore(Run.load(folder).graph) as store:
         if task is None:
             out.print(render(summarise(store)))
         else:
