@@ -103,12 +103,14 @@ class Database:
             else:
                 db.exec_driver_sql(statement, some)
 
-    def look_up(self, db: sa.Connection, column: sa.Column, values: Iterable[Any]) -> Iterator[Any]:
-        """Whole rows whose `column` is one of the values, in no order. (Plain SQL: a writer holds others up meanwhile.)"""
+    def look_up(
+        self, db: sa.Connection, column: sa.Column, values: Iterable[Any], what: str = "*"
+    ) -> Iterator[Any]:
+        """Rows whose `column` is one of the values, in no order. (Plain SQL: a writer holds others up meanwhile.)"""
         for some in batches(values, AT_ONCE):
             marks = ", ".join([self._mark] * len(some))
             yield from db.exec_driver_sql(
-                f"SELECT * FROM {column.table.name} WHERE {column.name} IN ({marks})", tuple(some)
+                f"SELECT {what} FROM {column.table.name} WHERE {column.name} IN ({marks})", tuple(some)
             )
 
     @contextmanager

@@ -89,11 +89,16 @@ def revision_of(db: sa.Connection) -> int:
 def keys_of(data: Database, db: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
     """The integer keys of node ids; a name is made for what is not there."""
     wanted = sorted(set(ids))
-    found = {row.id: row.key for row in data.look_up(db, NODES.c.id, wanted)}
+    found = known_keys(data, db, wanted)
     if missing := [i for i in wanted if i not in found]:
         data.put(db, NODES, ("id",), [(i,) for i in missing], unless="id")
-        found |= {row.id: row.key for row in data.look_up(db, NODES.c.id, missing)}
+        found |= known_keys(data, db, missing)
     return found
+
+
+def known_keys(data: Database, db: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
+    """The integer keys of the node ids that are there. A key never changes."""
+    return dict(tuple(row) for row in data.look_up(db, NODES.c.id, ids, "id, key"))
 
 
 def _of_domain(nodes: Iterable[Node], domain: str | None) -> Iterator[Node]:
@@ -152,8 +157,9 @@ class _Fill:
                     source, target = keys[edge.source], keys[edge.target]
                 except KeyError:
                     source, target = self._key(edge.source, names), self._key(edge.target, names)
-                data = edge.data
-                rows[source, target, edge.kind._value_, sound(edge.label)] = packed(data) if data else "{}"
+                label, data = edge.label, edge.data
+                label = label if label.isprintable() else sound(label)
+                rows[source, target, edge.kind._value_, label] = packed(data) if data else "{}"
             self.data.put(self.db, NODES, ("key", "id"), names)
             self.data.put(self.db, EDGES, EDGE_COLUMNS, [(*key, data) for key, data in rows.items()])
             total += len(rows)

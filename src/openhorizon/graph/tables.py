@@ -144,7 +144,10 @@ def edge_of(row: Any) -> Edge:
 
 def packed(data: Mapping[str, Any]) -> str:
     """JSON with sorted keys, so that equal data are equal rows."""
-    return as_bytes(data).decode() if data else "{}"
+    try:
+        return _ENCODE(data).decode() if data else "{}"
+    except UnicodeEncodeError:
+        return as_bytes(data).decode()
 
 
 def as_bytes(value: Any) -> bytes:
