@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from openhorizon.graph.database import AT_ONCE, Database, batches
-from openhorizon.graph.knowledge import keys_of, moved_on
+from openhorizon.graph.knowledge import keys_of, known_keys, moved_on
 from openhorizon.graph.tables import (
     ATTEMPTS,
     CONSULTED,
@@ -38,10 +38,15 @@ def record(data: Database, games: Iterable[Played]) -> None:
         row = task_row(game, texts)
         tasks[row.id] = row
         attempts.update((a.id, a) for a in (attempt_row(one, texts) for one in game.attempts))
+    steps = (step for one in attempts.values() for step in one.steps)
+    named = {n for step in steps for n in step.consulted}.union(*(t.evidence for t in tasks.values()))
+    with data.reading() as db:  # keys never change: most need not be looked up while others wait
+        keys = known_keys(data, db, named)
     for tries in range(TRIES):
         try:
             with data.writing(alone=False) as db:
-                _write(data, db, texts, tasks, attempts)
+                nodes = keys | keys_of(data, db, named.difference(keys))
+                _write(data, db, texts, tasks, attempts, nodes)
             return
         except Exception as error:
             if tries == TRIES - 1 or not _met(error):
@@ -60,6 +65,7 @@ def _write(
     texts: Contents,
     tasks: dict[str, TaskRow],
     attempts: dict[str, AttemptRow],
+    nodes: dict[str, int],
 ) -> None:
     known = {row.id: row for row in data.look_up(db, TASKS.c.id, tasks)}
     new = [t for t in tasks.values() if t.id not in known]
@@ -77,7 +83,7 @@ def _write(
     if changed:
         _update(db, TASKS, TASK_COLUMNS, [(task_keys[t.id], t[:6]) for t in changed])
         db.execute(EVIDENCE.delete().where(EVIDENCE.c.task.in_([task_keys[t.id] for t in changed])))
-    _write_evidence(data, db, [(task_keys[t.id], t) for t in (*new, *changed)])
+    _write_evidence(data, db, [(task_keys[t.id], t) for t in (*new, *changed)], nodes)
     rows = {a.id: (a.id, task_keys[a.task], *a[2:8], a.content) for a in (*fresh, *other)}
     data.put(db, ATTEMPTS, ATTEMPT_COLUMNS, [rows[a.id] for a in fresh])
     keys = _keys(played.values()) | _keys(data.look_up(db, ATTEMPTS.c.id, [a.id for a in fresh]))
@@ -87,17 +93,17 @@ def _write(
             db.execute(table.delete().where(table.c.attempt.in_([keys[a.id] for a in some])))
     written = [(keys[a.id], s) for a in (*fresh, *other) for s in a.steps]
     data.put(db, STEPS, STEP_COLUMNS, [(key, *s[:-1]) for key, s in written])
-    nodes = keys_of(data, db, (n for _, s in written for n in s.consulted))
     consulted = [(key, s.number, i, nodes[n]) for key, s in written for i, n in enumerate(s.consulted)]
     data.put(db, CONSULTED, ("attempt", "number", "place", "node"), consulted)
     moved_on(db)
 
 
-def _write_evidence(data: Database, db: sa.Connection, tasks: list[tuple[int, TaskRow]]) -> None:
+def _write_evidence(
+    data: Database, db: sa.Connection, tasks: list[tuple[int, TaskRow]], nodes: dict[str, int]
+) -> None:
     """E_q, with the hash of what each node says now: what the task is built on."""
-    nodes = keys_of(data, db, (n for _, t in tasks for n in t.evidence))
     says: dict[int, bytes] = {}
-    for row in data.look_up(db, NODES.c.key, nodes.values()):
+    for row in data.look_up(db, NODES.c.key, {nodes[n] for _, t in tasks for n in t.evidence}):
         if row.kind is not None:
             says[row.key] = row.text or EMPTY
     rows = [(key, i, nodes[n], says.get(nodes[n])) for key, t in tasks for i, n in enumerate(t.evidence)]
