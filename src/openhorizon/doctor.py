@@ -18,6 +18,7 @@ SHOWN = ("torch", "transformers")  # dependencies with a line of their own; the 
 EXTRAS = {
     "ray": ("rollouts on several machines", "pip install ray"),
     "inspect_ai": ("public benchmarks", "pip install inspect-ai inspect-evals"),
+    "psycopg": ("graphs in PostgreSQL", 'pip install "openhorizon[postgres]"'),
     "trl": ("parity tests against its trainers", "pip install trl"),
 }
 
