@@ -307,7 +307,7 @@ def main() -> None:
     if args.only != "load":
         print(f"steps: {WRITERS} processes, {ATTEMPTS // scale} attempts of {STEPS} steps each")
         said["steps"] = steps_of(args.postgres, ATTEMPTS // scale)
-        for name, other in said["steps"].items():
+        for name, other in list(said["steps"].items())[1:]:
             print(
                 f"  ours in SQLite is {said['steps']['ours, SQLite']['per_s'] / other['per_s']:.2f} times as fast as {name}"
             )
