@@ -69,7 +69,7 @@ def self_play_rejects_for_reasons(run: Run) -> str:
 
 
 def the_graph_holds_every_domain(run: Run) -> str:
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         counts, edges = store.counts(), store.edge_counts()
     kinds = (NodeKind.ACTION, NodeKind.OBSERVATION, NodeKind.VERDICT, NodeKind.ARTIFACT)
     for name in run.recipe.domains:

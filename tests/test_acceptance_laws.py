@@ -120,10 +120,9 @@ def test_what_is_written_back_hangs_together(games, name, tmp_path):
     graph = resources.graph
     with GraphStore(tmp_path / "graph.db") as store:
         store.add(graph.nodes(), (e for n in graph.nodes() for e in graph.out(n.id)))
-        nodes, edges = outcome.written()
-        store.add(nodes, edges)
+        store.record(outcome.written())
         there = {n.id for n in store.nodes()}
-        assert [e for e in edges if e.source not in there or e.target not in there] == []
+        assert [e for e in store.stream_edges() if e.source not in there or e.target not in there] == []
         for task in outcome.tasks[:5]:
             story = store.provenance(task.id)
             assert [n.id for n in story.evidence] == list(dict.fromkeys(e.node for e in task.evidence))

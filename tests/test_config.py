@@ -55,6 +55,7 @@ def mistake(setting: str) -> str:
         ('model.base=""', lambda r: r.model.base == ""),
         ("corpus=pages/", lambda r: r.corpus == "pages/"),
         ("corpus=none", lambda r: r.corpus is None),
+        ("graph=postgresql://me@server/graph", lambda r: r.graph == "postgresql://me@server/graph"),
         ("size=full", lambda r: r.size == "full"),
         ("name=7", lambda r: r.name == "7"),
         (" seed = 5 ", lambda r: r.seed == 5),

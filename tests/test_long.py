@@ -26,7 +26,7 @@ from openhorizon.domains.search.survey import FORM, LIST, Survey, read_off
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import ConfigError
 from openhorizon.graph.store import GraphStore
-from openhorizon.graph.writeback import written
+from openhorizon.graph.writeback import Played
 from openhorizon.jobs import Pair
 from openhorizon.own_tasks import LazySandbox, make
 from openhorizon.records import Judged, Message, Split, Status, Task, as_json, from_json
@@ -194,7 +194,7 @@ def through_everything(task: Task, judged: Judged, folder: Path) -> dict[str, in
     # the graph: every step with what it returned and consulted
     with GraphStore(folder / "graph.db") as store:
         store.add(own().nodes, own().edges)
-        store.add(*written(task, [judged]))
+        store.record([Played(task, (judged,))])
         story = store.provenance(task.id)
     (again,) = story.attempts
     assert [s.observation.text for s in again.steps if s.observation] == [

@@ -21,21 +21,35 @@ from openhorizon.graph.graph import Graph, open_or_rebuild
 from openhorizon.graph.queries import consulting, covers, evidence, failed, grounding, nearest, side_by_side
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.summary import summarise
-from openhorizon.graph.writeback import Acceptance, written
-from openhorizon.records import EdgeKind, Judged, Node, NodeKind, Split, Status, Task, Verdict, as_json
+from openhorizon.graph.writeback import Acceptance, Played
+from openhorizon.records import (
+    EdgeKind,
+    Judged,
+    Node,
+    NodeKind,
+    Split,
+    Status,
+    Task,
+    Trajectory,
+    Verdict,
+    as_json,
+)
 from openhorizon.retrieval.index import Index
 from openhorizon.sandboxes import open_sandbox
-from openhorizon.selfplay.game import Played, play
+from openhorizon.selfplay.game import play
 from openhorizon.store import Run
 
 TASKS = 4  # of each domain
 
 
 def record(
-    store: GraphStore, task: Task, attempts: Played = (), acceptance: Acceptance | None = None
+    store: GraphStore,
+    task: Task,
+    attempts: tuple[Judged | Trajectory, ...] = (),
+    acceptance: Acceptance | None = None,
 ) -> None:
     """Write back what was played."""
-    store.add(*written(task, attempts, acceptance))
+    store.record([Played(task, tuple(attempts), acceptance)])
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import InfrastructureError, ToolError
 from openhorizon.graph.graph import Graph
 from openhorizon.graph.store import GraphStore
-from openhorizon.graph.writeback import written
+from openhorizon.graph.writeback import Played
 from openhorizon.recipes.paper import paper
 from openhorizon.records import (
     Document,
@@ -278,9 +278,9 @@ def test_from_an_answer_found_on_the_web_provenance_leads_to_the_paragraph_and_i
     judged = played(on_web(tmp_path), LOOKED, task())
     assert judged.verdict.passed
     with GraphStore(tmp_path / "graph.db") as store:
-        store.add(*written(task(), [judged]))
+        store.record([Played(task(), (judged,))])
         before = store.counts()
-        store.add(*written(task(), [judged]))
+        store.record([Played(task(), (judged,))])
         assert store.counts() == before
         (attempt,) = store.provenance(task().id).attempts
         consulted = [node for step in attempt.steps for node in step.consulted]

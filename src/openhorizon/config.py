@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Meta, structs
@@ -240,6 +241,9 @@ class Recipe(Plan, kw_only=True):
     domains: dict[str, DomainPlan]
     corpus: str | None = None  # file or folder the search domain reads; none: the generated encyclopedia
     wiki: WikiPlan = WikiPlan()  # for a corpus that is a MediaWiki dump
+    graph: str | None = (
+        None  # postgresql:// address of this run's own database or schema; none: the run's graph.db
+    )
     sandbox: SandboxPlan = SandboxPlan()
     search: SearchPlan = SearchPlan()
     model: ModelPlan = ModelPlan()
@@ -265,8 +269,23 @@ class OwnPlan(Plan, kw_only=True):
 
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
-    parts = (_task_problems, _search_problems, _teacher_problems, _model_problems)
+    parts = (_task_problems, _graph_problems, _search_problems, _teacher_problems, _model_problems)
     return [line for part in parts for line in part(recipe)]
+
+
+def _graph_problems(recipe: Recipe) -> list[str]:
+    if recipe.graph is None:
+        return []
+    parts = urlsplit(recipe.graph)
+    if parts.scheme != "postgresql":
+        return [
+            "graph is no address of PostgreSQL; write postgresql://USER@HOST/DATABASE, or none for a file"
+        ]
+    if parts.password is not None or "password" in parse_qs(parts.query):
+        return [
+            "graph holds a password, and recipes are written to disk; leave it out: PGPASSWORD or ~/.pgpass says it"
+        ]
+    return []
 
 
 def _task_problems(recipe: Recipe) -> list[str]:

@@ -18,6 +18,7 @@ SHOWN = ("torch", "transformers")  # dependencies with a line of their own; the 
 EXTRAS = {
     "ray": ("rollouts on several machines", "pip install ray"),
     "inspect_ai": ("public benchmarks", "pip install inspect-ai inspect-evals"),
+    "psycopg": ("graphs in PostgreSQL", 'pip install "openhorizon[postgres]"'),
     "trl": ("parity tests against its trainers", "pip install trl"),
 }
 
@@ -165,7 +166,7 @@ def _sqlite() -> list[Check]:
     module = driver()
     ok = module.sqlite_version_info >= WAL_SAFE
     newest = ".".join(str(n) for n in WAL_SAFE)
-    mend = f"fine while one process writes a graph, as here; for several use SQLite {newest} or newer, or PostgreSQL"
+    mend = f"writers of a graph take turns, which keeps it safe; SQLite {newest} or newer (pip install pysqlite3) needs no such care"
     found = f"{module.sqlite_version} ({module.__name__.partition('.')[0]})"
     return [Check(name="sqlite", ok=ok, optional=True, found=found, mend="" if ok else mend)]
 

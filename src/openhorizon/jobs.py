@@ -16,8 +16,9 @@ from openhorizon.domains.domain import Order, Resources, Size
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.graph.store import GraphStore
+from openhorizon.graph.tables import CORPUS_KINDS
 from openhorizon.metrics import Metrics
-from openhorizon.records import Judged, NodeKind, Record, Sample, Score, Split, Task
+from openhorizon.records import Judged, Record, Sample, Score, Split, Task
 from openhorizon.store import Run
 from openhorizon.workers import tick
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from openhorizon.chat.chat import Chat
     from openhorizon.training.sft import Watch
-
-CORPUS_KINDS = (NodeKind.EVIDENCE, NodeKind.ENTITY, NodeKind.FACT, NodeKind.CONSTRAINT, NodeKind.RESOURCE)
 
 
 class Pair(Record, kw_only=True):
@@ -46,10 +45,6 @@ class Scene:
     recipe: Recipe
     resources: Resources
 
-    @property
-    def graph_path(self) -> Path:
-        return self.run.dir / "graph.db"
-
 
 @lru_cache(maxsize=1)
 def scene(run_dir: str) -> Scene:
@@ -59,7 +54,7 @@ def scene(run_dir: str) -> Scene:
     from openhorizon.sandboxes import open_sandbox
 
     run = Run.load(run_dir)
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
     index, web = Index.of_graph(graph, run.dir / "index"), Web.open(run.recipe.search, run.dir / "web")
@@ -82,8 +77,8 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size, today=today)
     outcome = play(domain_of(name, plan.horizon), at.resources.graph, order, at.resources, count, done=tick)
     stage = at.run.stage("tasks")
-    with GraphStore(at.graph_path) as store:
-        store.add(*outcome.written())
+    with GraphStore(at.run.graph) as store:
+        store.record(outcome.written())
     pairs = [Pair(task=t, judged=j) for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True)]
     stage.write_jsonl(f"{name}/{split}.solved.jsonl", pairs)
     stage.write_jsonl(f"{name}/{split}.jsonl", outcome.tasks)

@@ -33,7 +33,7 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
     for part in ("graph.db", "graph.db-wal", "graph.db-shm", "graph.snapshot"):
         (run.dir / part).unlink(missing_ok=True)
     documents, pages = 0, {}
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         for name, plan in recipe.domains.items():
             items = list(domain_of(name, plan.horizon).material(recipe.seed, recipe.size))
             if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
@@ -41,7 +41,7 @@ def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
                 own = list(read(recipe.corpus, skipped=skipped, wiki=recipe.wiki))
                 items = [*own, *(i for i in items if not isinstance(i, Document))]
                 pages = {"pages": f"{len(own):,} read of {recipe.corpus}; {skipped}"}
-            store.add(*material_graph(items, name))
+            store.update_corpus(*material_graph(items, name), name)
             documents += sum(isinstance(i, Document) for i in items)
             tick(1)
         counts = store.counts(), store.edge_counts()
@@ -69,7 +69,7 @@ def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
     }
     table = {name: _added(parts) for name, parts in reports.items()}
     run.write_json("selfplay/report.json", table)
-    with GraphStore(run.dir / "graph.db") as store:
+    with GraphStore(run.graph) as store:
         counts = summarise(store)
     run.write_json("graph/summary.json", counts)
     return {

@@ -135,6 +135,11 @@ class Run(Folder):
         except ConfigError as error:
             raise folder.damaged("recipe.json", str(error)) from error
 
+    @property
+    def graph(self) -> str:
+        """Where the run's knowledge-action graph lies: a file of its own, or the recipe's address."""
+        return self.recipe.graph or str(self.dir / "graph.db")
+
     def stage(self, name: str) -> Stage:
         """The stage `name`; a slash parts a group of stages from its member, as in "teachers/search"."""
         return Stage(self.dir / name, name)
@@ -142,7 +147,9 @@ class Run(Folder):
     def stages(self) -> list[Stage]:
         """The finished stages, in the order of their names. May be asked while another process works in the folder."""
         found = []
-        for place, folders, files in os.walk(self.dir):  # unlike rglob, goes on where a folder has just vanished
+        for place, folders, files in os.walk(
+            self.dir
+        ):  # unlike rglob, goes on where a folder has just vanished
             folders[:] = [f for f in folders if not f.startswith(".")]  # half-written ones
             if "manifest.json" in files:
                 found.append(Path(place).relative_to(self.dir).as_posix())

@@ -68,7 +68,7 @@ def graph(
     folder = found(run, runs)
     if folder is None or settings or not Run.load(folder).stage("graph").done:
         folder = up_to(ctx, "graph", run, settings, runs)
-    with GraphStore(folder / "graph.db") as store:
+    with GraphStore(Run.load(folder).graph) as store:
         if task is not None and not as_json:
             _story(store, task)
         elif export is not None:

@@ -1,85 +1,70 @@
 """The knowledge-action graph on disk: the system of record that corpus, proposers and attempts write into.
 
-Two tables, nodes and edges, in one schema that SQLite (one machine, many processes, WAL) and PostgreSQL (many
-machines) both take. A row keeps the place it got when it was first written (`seq`), so everything read back comes
-in insertion order; writing the same thing again changes nothing. Steps, verdicts, tasks and attempts are nodes
-like any other (`writeback.py` says which). `Graph` snapshots are for walks; questions about one task are asked here.
+One schema (`tables.py`) that SQLite (one machine, many processes) and PostgreSQL (many machines) both take. What is
+read back comes in the order it was first written, knowledge before what was played; writing the same thing again
+changes nothing. Tasks, attempts, steps and verdicts are read as nodes and edges like any other (`writeback.py` says
+which). `Graph` snapshots are for walks; questions about one task are asked here.
 """
 
-import fcntl
-import importlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
-from sqlalchemy.dialects import postgresql, sqlite
 
-from openhorizon.errors import InfrastructureError, RunError
+from openhorizon.errors import RunError
+from openhorizon.graph import knowledge, played
+from openhorizon.graph.counting import counted_edges, counted_nodes, counted_titles
+from openhorizon.graph.database import AT_ONCE, BATCH, WAL_SAFE, Database, batches, driver
 from openhorizon.graph.graph import Graph
-from openhorizon.graph.tables import EDGES, META, NODES, SCHEMA, edge_of, edge_row, node_of, node_row
-from openhorizon.records import Edge, EdgeKind, Node, NodeKind, Record
+from openhorizon.graph.knowledge import Changed
+from openhorizon.graph.played import attempts_where, tasks_where
+from openhorizon.graph.reading import (
+    SOURCE,
+    TARGET,
+    Attempt,
+    Former,
+    Provenance,
+    Step,
+    attempt_of,
+    edges_of_readers,
+    evidence_of,
+    former,
+    of_domain,
+    outdated,
+    select_edges,
+    select_nodes,
+    without_text,
+)
+from openhorizon.graph.tables import ATTEMPTS, EDGES, META, NODES, SCHEMA, TASKS, edge_of, node_of
+from openhorizon.graph.writeback import (
+    PLAYED_KINDS,
+    Played,
+    attempt_edges,
+    attempt_nodes,
+    from_outside,
+    owners,
+    task_edges,
+    task_nodes,
+)
+from openhorizon.records import Edge, EdgeKind, Node, NodeKind, Task
 
-FORMAT = "openhorizon graph 1"  # a file that says something else is another program's or another version's
-BATCH = 5_000  # rows of one executemany
-AT_ONCE = 500  # ids of one IN (...): below every database's limit on parameters
-WAL_SAFE = (
-    3,
-    51,
-    3,
-)  # the first SQLite without the WAL-reset bug: what several writing processes should have
-
-
-class Step(Record, kw_only=True):
-    """One linked step record (s_t, a_t, o_t, v_t) as it was written back."""
-
-    action: Node
-    observation: Node | None = None  # None: nothing came back (a final answer, a spent budget)
-    verdict: Node | None = None  # v_t; None is ⊥
-    consulted: tuple[Node, ...] = ()  # graph nodes the observation was made from
-
-
-class Attempt(Record, kw_only=True):
-    """One attempt with its steps in order."""
-
-    attempt: Node
-    verdict: Node | None = None  # the outcome's; None: aborted, never scored
-    steps: tuple[Step, ...] = ()
-
-
-class Provenance(Record, kw_only=True):
-    """From the answer of a task down to the passages it rests on."""
-
-    task: Node
-    answer: str
-    acceptance: Node | None = None  # what self-play said of the task; None: it was not asked
-    evidence: tuple[Node, ...] = ()  # E_q, as far as the graph holds it
-    attempts: tuple[Attempt, ...] = ()
-
-
-def driver() -> ModuleType:
-    """The DB-API module for SQLite: pysqlite3, which carries a newer SQLite, or else the standard library's."""
-    try:
-        return importlib.import_module("pysqlite3.dbapi2")
-    except ImportError:
-        return importlib.import_module("sqlite3")
+__all__ = ["WAL_SAFE", "Attempt", "Changed", "Former", "GraphStore", "Provenance", "Step", "driver"]
+FORMAT = "openhorizon graph 2"  # a file that says something else is another program's or another version's
 
 
 class GraphStore:
-    """The graph in the SQLite file `path` (made if missing), or at a `postgresql...://` address.
+    """The graph in the SQLite file `path` (made if missing), or at a `postgresql://` address.
 
     Opening raises RunError for a file that is damaged, of another version or not ours. Use it as a context
     manager, or close it.
     """
 
     def __init__(self, path: str | Path):
-        self.path = str(path)
-        self._engine = _engine(self.path)
-        with self._trouble(), self._alone():
+        self._data = Database(str(path))
+        self.path = self._data.name
+        with self._data.trouble():
             self._open()
 
     def __enter__(self) -> Self:
@@ -89,77 +74,101 @@ class GraphStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; what was added is on disk since `add` returned."""
-        with self._alone():
-            self._engine.dispose()
+        """Let go of the file; what was added is on disk since the call that added it returned."""
+        with self._data.turn():
+            self._data.engine.dispose()
 
     @property
     def version(self) -> str:
-        """Driver and library that hold the data, e.g. "pysqlite3 3.51.1"."""
-        if self._engine.dialect.name != "sqlite":
-            return self._engine.dialect.name
-        module = driver()
-        return f"{module.__name__.partition('.')[0]} {module.sqlite_version}"
+        """Driver and library that hold the data, e.g. "pysqlite3 3.53.4"."""
+        return self._data.version
 
-    @property
-    def many_writers(self) -> bool:
-        """False: this SQLite may lose data where several processes write at once (the WAL-reset bug); a lock file
-        beside the database then lets one in at a time."""
-        return self._engine.dialect.name != "sqlite" or driver().sqlite_version_info >= WAL_SAFE
-
-    def add(self, nodes: Iterable[Node] = (), edges: Iterable[Edge] = ()) -> None:
+    def add(self, nodes: Iterable[Node] = (), edges: Iterable[Edge] = ()) -> Changed:
         """Write all of it or nothing. A node id or edge (source, target, kind, label) that is there is brought up
         to date in its old place. RunError: the disk is full, the file locked or damaged."""
-        with self._trouble(), self._alone(), self._engine.begin() as db:
-            for rows in _batches(map(node_row, nodes)):
-                db.execute(self._upsert(NODES, ("id",)), rows)
-            for rows in _batches(map(edge_row, edges)):
-                db.execute(self._upsert(EDGES, ("source", "target", "kind", "label")), rows)
+        return knowledge.write(self._data, nodes, edges)
+
+    def update_corpus(self, nodes: Iterable[Node], edges: Iterable[Edge], domain: str) -> Changed:
+        """Make the domain's corpus what is given, all or nothing: what is equal stays untouched, what differs is
+        replaced, what is not given is removed; `history` tells what was. Edges are those that leave corpus nodes
+        of the domain. RunError: a node of another domain or not of the corpus; and as for `add`."""
+        return knowledge.write(self._data, nodes, edges, domain)
+
+    def record(self, games: Iterable[Played]) -> None:
+        """Write tasks, attempts and their steps, all or nothing, durably. A task or attempt that is there is brought
+        up to date. RunError as for `add`."""
+        games = tuple(games)
+        nodes, edges = from_outside(games)
+        if nodes:
+            self.add(nodes, edges)  # first: then no step rests on what is not there
+        played.record(self._data, games)
+
+    def revision(self) -> int:
+        """A number that grows with every committed change: a snapshot of an older one is out of date."""
+        with self._data.reading() as db:
+            return knowledge.revision_of(db)
 
     def snapshot(self, domain: str | None = None, kinds: tuple[NodeKind, ...] | None = None) -> Graph:
         """The graph in memory, of one domain (an edge belongs where its source does) or of all; `kinds` leaves only
         these nodes and the edges between them."""
-        nodes = self._nodes(*_where(domain, kinds))
-        wanted = sa.select(EDGES).order_by(EDGES.c.seq)
-        if domain is not None:
-            wanted = wanted.join(NODES, NODES.c.id == EDGES.c.source).where(NODES.c.domain == domain)
-        edges: Iterable[Edge] = map(edge_of, self._rows(wanted))
+        nodes = self._nodes(domain, kinds)
+        only_corpus = kinds is not None and not set(kinds) & set(PLAYED_KINDS)
+        edges = self.stream_edges(domain, played=not only_corpus)
         if kinds is not None:
             there = {n.id for n in nodes}
-            edges = [e for e in edges if e.source in there and e.target in there]
+            edges = (e for e in edges if e.source in there and e.target in there)
         return Graph(nodes, edges)
-
-    def revision(self) -> int:
-        """Moves on when nodes or edges are added."""
-        return sum(self.counts().values()) + sum(self.edge_counts().values())
-
-    def stream_nodes(self) -> Iterator[Node]:
-        """All nodes, in insertion order, a batch at a time."""
-        return map(node_of, self._streamed(sa.select(NODES).order_by(NODES.c.seq)))
-
-    def stream_edges(self) -> Iterator[Edge]:
-        """All edges, in insertion order, a batch at a time."""
-        return map(edge_of, self._streamed(sa.select(EDGES).order_by(EDGES.c.seq)))
-
-    def _streamed(self, query: sa.Select) -> Iterator[Any]:
-        with self._trouble(), self._engine.connect() as db:
-            yield from db.execution_options(stream_results=True, yield_per=BATCH).execute(query)
 
     def node(self, node_id: str) -> Node | None:
         """The node with this id, None if there is none."""
-        return next(iter(self._nodes(NODES.c.id == node_id)), None)
+        return self._by_id([node_id]).get(node_id)
 
     def nodes(self, domain: str | None = None, kind: NodeKind | None = None) -> tuple[Node, ...]:
         """All nodes of a domain and kind, in insertion order."""
-        return self._nodes(*_where(domain, None if kind is None else (kind,)))
+        return self._nodes(domain, None if kind is None else (kind,))
+
+    def stream_nodes(
+        self, domain: str | None = None, texts: bool = True, played: bool = True
+    ) -> Iterator[Node]:
+        """All nodes in insertion order, in bounded memory; `texts=False` leaves their texts out, `played=False` what
+        was played."""
+        with self._data.reading() as db:
+            yield from map(
+                node_of,
+                db.execution_options(yield_per=BATCH).execute(select_nodes(texts, *of_domain(domain, None))),
+            )
+            if played:
+                yield from self._played_nodes(db, domain, texts)
+
+    def stream_edges(self, domain: str | None = None, played: bool = True) -> Iterator[Edge]:
+        """All edges in insertion order, in bounded memory; of a domain: those whose source is of it."""
+        with self._data.reading() as db:
+            query = select_edges(*([] if domain is None else [SOURCE.c.domain == domain]))
+            yield from map(edge_of, db.execution_options(yield_per=BATCH).execute(query))
+            if played:
+                for task in tasks_where(db, *([] if domain is None else [TASKS.c.domain == domain])):
+                    yield from task_edges(task)
+                own = [] if domain is None else [ATTEMPTS.c.domain == domain]
+                for attempt in attempts_where(db, *own, texts=False):
+                    yield from attempt_edges(attempt)
 
     def out(self, *ids: str, kind: EdgeKind | None = None) -> tuple[Edge, ...]:
         """Edges that leave any of the nodes, in insertion order."""
-        return self._edges(EDGES.c.source, ids, kind)
+        wanted = set(ids)
+        with self._data.reading() as db:
+            found = self._stored_edges(db, SOURCE.c.id, wanted)
+            found += [e for e in self._owned_edges(db, wanted) if e.source in wanted]
+        return tuple(e for e in found if kind is None or e.kind == kind)
 
     def into(self, *ids: str, kind: EdgeKind | None = None) -> tuple[Edge, ...]:
         """Edges that enter any of the nodes, in insertion order."""
-        return self._edges(EDGES.c.target, ids, kind)
+        wanted = set(ids)
+        with self._data.reading() as db:
+            found = self._stored_edges(db, TARGET.c.id, wanted)
+            found += edges_of_readers(db, wanted)
+            found += [e for e in self._owned_edges(db, wanted, of_tasks=True) if e.target in wanted]
+        once = {(e.source, e.target, e.kind, e.label): e for e in found}
+        return tuple(e for e in once.values() if kind is None or e.kind == kind)
 
     def neighbours(self, node_id: str, kind: EdgeKind | None = None) -> tuple[Node, ...]:
         """The nodes one edge away, either direction, each once: first those it points to."""
@@ -170,78 +179,77 @@ class GraphStore:
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many nodes of each (domain, kind), sorted."""
-        return self._count(NODES.c.domain, NODES.c.kind)
+        with self._data.reading() as db:
+            return counted_nodes(db)
 
     def edge_counts(self) -> dict[str, int]:
         """How many edges of each kind, sorted."""
-        return {kind: n for (kind,), n in self._count(EDGES.c.kind).items()}
+        with self._data.reading() as db:
+            return counted_edges(db)
 
     def titles(self, kind: NodeKind) -> dict[tuple[str, str], int]:
-        """How many nodes of the kind have each (domain, title), sorted: what verdicts said, which tools were used."""
-        return self._count(NODES.c.domain, NODES.c.title, where=NODES.c.kind == kind)
+        """How many nodes of the kind bear each (domain, title), sorted."""
+        with self._data.reading() as db:
+            return counted_titles(db, kind)
+
+    def task(self, task_id: str) -> Task | None:
+        """The whole record of a task that was played, its hidden parts included; None if there is none."""
+        with self._data.reading() as db:
+            return next((row.record for row in tasks_where(db, TASKS.c.id == task_id)), None)
 
     def attempts(self, task_id: str) -> tuple[Node, ...]:
         """The attempts at the task, in the order they were written."""
-        found = [e.source for e in self.into(task_id, kind=EdgeKind.DEPENDS_ON) if e.label == "attempts"]
-        return tuple(self._by_id(found).values())
+        with self._data.reading() as db:
+            return tuple(next(attempt_nodes(a)) for a in attempts_where(db, TASKS.c.id == task_id))
 
     def provenance(self, task_id: str) -> Provenance:
         """Answer, verdicts, actions, observations and the evidence they rest on; RunError if the task is unknown."""
-        task = self.node(task_id)
-        if task is None or task.kind is not NodeKind.ARTIFACT:
-            raise RunError(
-                f"{self.path} holds no task {task_id!r}; `openhorizon graph` prints ids that it holds"
-            )
-        needs = [e.target for e in self.out(task_id, kind=EdgeKind.DEPENDS_ON) if e.label == "evidence"]
-        said = self._by_id(e.source for e in self.into(task_id, kind=EdgeKind.VERIFIES))
+        with self._data.reading() as db:
+            row = next(tasks_where(db, TASKS.c.id == task_id), None)
+            if row is None:
+                raise RunError(
+                    f"{self.path} holds no task {task_id!r}; `openhorizon graph` prints ids that it holds"
+                )
+            task, *said = task_nodes(row)
+            attempts = list(attempts_where(db, TASKS.c.id == task_id))
+            evidence, outdated = evidence_of(db, task_id)
+        read = self._by_id(n for a in attempts for s in a.steps for n in s.consulted)
         return Provenance(
             task=task,
-            answer=str(task.data.get("answer", "")),
-            acceptance=next(iter(said.values()), None),
-            evidence=tuple(self._by_id(needs).values()),
-            attempts=tuple(self._attempt(a) for a in self.attempts(task_id)),
+            answer=row.record.answer,
+            acceptance=next(iter(said), None),
+            evidence=evidence,
+            outdated=outdated,
+            attempts=tuple(attempt_of(a, read) for a in attempts),
         )
 
-    def _attempt(self, attempt: Node) -> Attempt:
-        produced = self.out(attempt.id, kind=EdgeKind.PRODUCES)
-        actions = self._by_id(e.target for e in produced)
-        back = self.out(*actions, kind=EdgeKind.PRODUCES)
-        seen = self._by_id(e.target for e in back)
-        read = [e for e in self.out(*seen, kind=EdgeKind.DEPENDS_ON) if e.label == "consulted"]
-        passages = self._by_id(e.target for e in read)
-        judged = self.into(attempt.id, *actions, kind=EdgeKind.VERIFIES)
-        verdicts = self._by_id(e.source for e in judged)
-        observed = {e.source: seen[e.target] for e in back if e.target in seen}
-        verdict_of = {e.target: verdicts[e.source] for e in judged if e.source in verdicts}
-        consulted: dict[str, list[Node]] = {}
-        for edge in read:
-            if edge.target in passages:
-                consulted.setdefault(edge.source, []).append(passages[edge.target])
-        steps = tuple(
-            Step(
-                action=action,
-                observation=observed.get(action.id),
-                verdict=verdict_of.get(action.id),
-                consulted=tuple(consulted.get(observed[action.id].id, ())) if action.id in observed else (),
-            )
-            for action in actions.values()
-        )
-        return Attempt(attempt=attempt, verdict=verdict_of.get(attempt.id), steps=steps)
+    def outdated_tasks(self) -> dict[str, tuple[str, ...]]:
+        """Tasks whose evidence says something else by now or is gone, with the ids of that evidence."""
+        with self._data.reading() as db:
+            return outdated(db)
+
+    def history(self, node_id: str) -> tuple[Former, ...]:
+        """What the node said before it was replaced or removed, oldest first."""
+        with self._data.reading() as db:
+            return former(db, NODES.c.id == node_id)
 
     def _open(self) -> None:
         """Make what is missing and check that the file is ours."""
-        there = set(sa.inspect(self._engine).get_table_names())
+        with self._data.turn():
+            there = set(sa.inspect(self._data.engine).get_table_names())
         if there and "meta" not in there:
             raise RunError(
                 f"{self.path} is a database, but not a knowledge-action graph; give another path or move it away"
             )
-        with self._engine.begin() as db:
-            for table in SCHEMA.sorted_tables:
-                db.execute(sa.schema.CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    db.execute(sa.schema.CreateIndex(index, if_not_exists=True))
-            if not there:
-                db.execute(self._upsert(META, ("key",)), [{"key": "format", "value": FORMAT}])
+        if not there:
+            with self._data.writing() as db:
+                for table in SCHEMA.sorted_tables:
+                    db.execute(sa.schema.CreateTable(table, if_not_exists=True))
+                    for index in table.indexes:
+                        db.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+                meta = [("format", FORMAT), ("revision", "0")]
+                self._data.put(db, META, ("key", "value"), meta, unless="key")
+        with self._data.reading() as db:
             found = db.execute(sa.select(META.c.value).where(META.c.key == "format")).scalar()
         if found != FORMAT:
             raise RunError(
@@ -249,105 +257,48 @@ class GraphStore:
                 "use the version that wrote it, or start a new run"
             )
 
-    def _upsert(self, table: sa.Table, key: tuple[str, ...]) -> Any:
-        made = (postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert)(table)
-        rest = [c.name for c in table.columns if c.name not in key and c.name != "seq"]
-        return made.on_conflict_do_update(
-            index_elements=list(key), set_={name: made.excluded[name] for name in rest}
-        )
+    def _nodes(self, domain: str | None, kinds: tuple[NodeKind, ...] | None) -> tuple[Node, ...]:
+        with self._data.reading() as db:
+            found = [node_of(row) for row in db.execute(select_nodes(True, *of_domain(domain, kinds)))]
+            if kinds is None or set(kinds) & set(PLAYED_KINDS):
+                found += [n for n in self._played_nodes(db, domain) if kinds is None or n.kind in kinds]
+        return tuple(found)
 
-    def _rows(self, query: sa.Select) -> list[Any]:
-        with self._trouble(), self._engine.connect() as db:
-            return list(db.execute(query))
-
-    def _nodes(self, *where: sa.ColumnElement[bool]) -> tuple[Node, ...]:
-        return tuple(map(node_of, self._rows(sa.select(NODES).where(*where).order_by(NODES.c.seq))))
-
-    def _edges(self, end: sa.Column, ids: Iterable[str], kind: EdgeKind | None) -> tuple[Edge, ...]:
-        rows: list[Any] = []
-        for some in _batches(ids, AT_ONCE):
-            query = sa.select(EDGES).where(end.in_(some))
-            rows += self._rows(query if kind is None else query.where(EDGES.c.kind == kind))
-        return tuple(edge_of(row) for row in sorted(rows, key=lambda row: row.seq))
+    def _played_nodes(self, db: sa.Connection, domain: str | None, texts: bool = True) -> Iterator[Node]:
+        of_tasks, of_attempts = ([] if domain is None else [t.c.domain == domain] for t in (TASKS, ATTEMPTS))
+        tasks = chain.from_iterable(map(task_nodes, tasks_where(db, *of_tasks)))
+        yield from tasks if texts else map(without_text, tasks)
+        for attempt in attempts_where(db, *of_attempts, texts=texts):
+            yield from attempt_nodes(attempt)
 
     def _by_id(self, ids: Iterable[str]) -> dict[str, Node]:
         """The nodes that are there, in the order of the ids."""
         ids = list(dict.fromkeys(ids))
-        found = {n.id: n for some in _batches(ids, AT_ONCE) for n in self._nodes(NODES.c.id.in_(some))}
+        found: dict[str, Node] = {}
+        with self._data.reading() as db:
+            for some in batches(ids, AT_ONCE):
+                found |= {n.id: n for n in map(node_of, db.execute(select_nodes(True, NODES.c.id.in_(some))))}
+            if lacking := [i for i in ids if i not in found]:
+                for some in batches(owners(lacking), AT_ONCE):
+                    for task in tasks_where(db, TASKS.c.id.in_(some)):
+                        found |= {n.id: n for n in task_nodes(task)}
+                    for attempt in attempts_where(db, ATTEMPTS.c.id.in_(some)):
+                        found |= {n.id: n for n in attempt_nodes(attempt)}
         return {i: found[i] for i in ids if i in found}
 
-    def _count(self, *columns: sa.Column, where: Any = None) -> dict[Any, int]:
-        query = sa.select(*columns, sa.func.count()).group_by(*columns).order_by(*columns)
-        return {
-            tuple(row[:-1]): row[-1] for row in self._rows(query if where is None else query.where(where))
-        }
+    def _stored_edges(self, db: sa.Connection, end: Any, ids: Iterable[str]) -> list[Edge]:
+        rows: list[Any] = []
+        for some in batches(ids, AT_ONCE):
+            rows += db.execute(select_edges(end.in_(some)).add_columns(EDGES.c.seq))
+        return [edge_of(row[:-1]) for row in sorted(rows, key=lambda row: row[-1])]
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other writers and checkpoints out while this SQLite has the WAL-reset bug."""
-        if self.many_writers or self.path == ":memory:":
-            yield
-            return
-        try:
-            handle = open(f"{self.path}.lock", "w")  # noqa: SIM115 - closed below; the file stays, as lock files do
-        except OSError:
-            yield  # opening the database tells what is wrong with the place
-            return
-        with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the file is closed, by a kill as well
-            yield
-
-    @contextmanager
-    def _trouble(self) -> Iterator[None]:
-        """Turn what the database says into what happened, where, and the mend."""
-        try:
-            yield
-        except exc.DBAPIError as error:
-            raise _explained(self.path, str(error.orig)) from error
-
-
-def _explained(path: str, said: str) -> Exception:
-    """The error a person can act on. What was committed before it stays as it is in every case."""
-    low = said.lower()
-    if "is full" in low or "disk i/o" in low or "no space" in low:
-        return RunError(
-            f"{path}: no room to write ({said}); free some space and run again, what is done is kept"
-        )
-    if "not a database" in low or "malformed" in low or "corrupt" in low:
-        return RunError(
-            f"{path} is damaged or no graph of ours ({said}); move it away, and the stages that fill it run again"
-        )
-    if "locked" in low:
-        return RunError(
-            f"{path} is locked: another process has been writing for a minute; let it end, or stop it, and run again"
-        )
-    if "unable to open" in low or "readonly" in low or "read-only" in low:
-        return RunError(
-            f"{path} cannot be opened for writing ({said}); check that its folder exists and is yours"
-        )
-    return InfrastructureError(f"{path}: {said}")
-
-
-def _engine(path: str) -> sa.Engine:
-    if path.startswith("postgresql"):
-        return sa.create_engine(path)
-    url = sa.URL.create("sqlite", database=path)
-    engine = sa.create_engine(url, module=driver(), connect_args={"timeout": 60})
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536"):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-
-    return engine
-
-
-def _where(domain: str | None, kinds: tuple[NodeKind, ...] | None) -> list[Any]:
-    of_domain = [] if domain is None else [NODES.c.domain == domain]
-    return of_domain + ([] if kinds is None else [NODES.c.kind.in_(kinds)])
-
-
-def _batches(rows: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
-    rows = iter(rows)
-    while some := list(islice(rows, size)):
-        yield some
+    def _owned_edges(self, db: sa.Connection, ids: Iterable[str], of_tasks: bool = False) -> Iterator[Edge]:
+        """Edges of the tasks and attempts that the ids belong to; `of_tasks`: of all attempts at these tasks, too."""
+        for some in batches(owners(ids), AT_ONCE):
+            for task in tasks_where(db, TASKS.c.id.in_(some)):
+                yield from task_edges(task)
+            mine = ATTEMPTS.c.id.in_(some)
+            for attempt in attempts_where(
+                db, sa.or_(mine, TASKS.c.id.in_(some)) if of_tasks else mine, texts=False
+            ):
+                yield from attempt_edges(attempt)

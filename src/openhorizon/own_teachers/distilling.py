@@ -181,9 +181,9 @@ class Call:
             yield World(no_resources(), "full", False)
             return
         run = Run.load(self.resources)
-        if not run.has("graph.db"):
+        if not (run.recipe.graph or run.has("graph.db")):
             raise RunError(f"{run.dir} has no graph yet; build it first: openhorizon graph {run.dir}")
-        with GraphStore(run.dir / "graph.db") as store:
+        with GraphStore(run.graph) as store:
             graph = store.snapshot(kinds=CORPUS_KINDS)
         for pool in self.pools.values():
             for task in pool.tasks:

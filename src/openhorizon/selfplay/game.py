@@ -16,8 +16,9 @@ from itertools import islice
 from openhorizon.domains.domain import Domain, Expert, Order, Resources, Seen, Size
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import InfrastructureError, UserError
+from openhorizon.graph import writeback
 from openhorizon.graph.graph import Graph
-from openhorizon.graph.writeback import Acceptance, Written, written
+from openhorizon.graph.writeback import Acceptance
 from openhorizon.records import Judged, Message, Record, Task, Trajectory, Verdict
 from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
@@ -75,10 +76,9 @@ class Outcome:
         """How many proposals each check rejected, most first."""
         return dict(Counter(p.acceptance.check for p in self.rejected).most_common())
 
-    def written(self) -> Written:
-        """The write-back: nodes and edges of all proposals, attempts and verdicts, for `GraphStore.add`."""
-        parts = [written(p.task, p.attempts, p.acceptance) for p in self.proposals]
-        return tuple(n for nodes, _ in parts for n in nodes), tuple(e for _, edges in parts for e in edges)
+    def written(self) -> tuple[writeback.Played, ...]:
+        """The write-back: all proposals, attempts and verdicts, for `GraphStore.record`."""
+        return tuple(writeback.Played(p.task, tuple(p.attempts), p.acceptance) for p in self.proposals)
 
 
 def play(
