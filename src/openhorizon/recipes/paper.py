@@ -1,7 +1,7 @@
 """The paper's own run: every number that arXiv 2606.30616 gives, and beside each value of ours where it comes from.
 
 It validates and prints (`describe`); to train it takes a cluster and the parts that README names as missing. Where the
-paper is silent the value is ours and says so. A path that SOURCES does not name keeps the default of `config.py`.
+paper is silent the value is ours and says so. A path that SOURCES does not name keeps the default of `config/plans.py`.
 """
 
 from openhorizon.config import (
