@@ -17,6 +17,7 @@ from openhorizon.graph.tables import (
     TASKS,
     TEXTS,
     Contents,
+    body_of,
     raw_of,
     text_of,
 )
@@ -188,4 +189,4 @@ def _steps(db: sa.Connection, attempts: list[int], texts: bool) -> dict[int, lis
 def _body(texts: bool, column: sa.Column) -> list[Any]:
     if not texts:
         return [sa.null()]
-    return [sa.select(TEXTS.c.body).where(TEXTS.c.hash == column).scalar_subquery()]
+    return [body_of(column)]

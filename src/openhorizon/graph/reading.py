@@ -16,7 +16,7 @@ from openhorizon.graph.tables import (
     NODES,
     STEPS,
     TASKS,
-    TEXTS,
+    body_of,
     node_of,
 )
 from openhorizon.graph.writeback import (
@@ -80,9 +80,8 @@ def of_domain(domain: str | None, kinds: tuple[NodeKind, ...] | None) -> list[An
 
 def select_nodes(texts: bool, *where: Any) -> sa.Select:
     n = NODES.c
-    body = TEXTS.c.body if texts else sa.null()
+    body = body_of(n.text) if texts else sa.null()
     query = sa.select(n.id, n.kind, n.domain, n.title, body, n.source, n.data)
-    query = query.select_from(NODES.outerjoin(TEXTS, TEXTS.c.hash == n.text)) if texts else query
     return query.where(n.kind.is_not(None), *where).order_by(n.key)
 
 
@@ -117,9 +116,16 @@ def edges_of_readers(db: sa.Connection, ids: Iterable[str]) -> list[Edge]:
 def evidence_of(db: sa.Connection, task_id: str) -> tuple[tuple[Node, ...], tuple[str, ...]]:
     """The task's evidence as it was when the task was written, and the ids of what has changed since."""
     n = NODES.c
-    body = sa.select(TEXTS.c.body).where(TEXTS.c.hash == EVIDENCE.c.text).scalar_subquery()
     query = sa.select(
-        n.id, n.kind, n.domain, n.title, body, n.source, n.data, sa.and_(*_OUTDATED), EVIDENCE.c.text
+        n.id,
+        n.kind,
+        n.domain,
+        n.title,
+        body_of(EVIDENCE.c.text),
+        n.source,
+        n.data,
+        sa.and_(*_OUTDATED),
+        EVIDENCE.c.text,
     )
     nodes, outdated = [], []
     for *row, changed, said in db.execute(
@@ -140,8 +146,8 @@ def evidence_of(db: sa.Connection, task_id: str) -> tuple[tuple[Node, ...], tupl
 
 def former(db: sa.Connection, *where: Any) -> tuple[Former, ...]:
     h = HISTORY.c
-    there = HISTORY.join(NODES, NODES.c.key == h.node).outerjoin(TEXTS, TEXTS.c.hash == h.text)
-    columns = (NODES.c.id, h.kind, h.domain, h.title, TEXTS.c.body, h.source, h.data, h.at, h.revision)
+    there = HISTORY.join(NODES, NODES.c.key == h.node)
+    columns = (NODES.c.id, h.kind, h.domain, h.title, body_of(h.text), h.source, h.data, h.at, h.revision)
     query = sa.select(*columns).select_from(there).where(*where).order_by(h.seq)
     return tuple(
         Former(node=node_of(row), until=at, revision=revision) for *row, at, revision in db.execute(query)

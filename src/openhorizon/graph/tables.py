@@ -2,7 +2,8 @@
 
 Knowledge lies in `nodes` and `edges`, what was played in `tasks`, `attempts` and `steps` (one row a step; `writeback.py`
 renders them as nodes and edges). Inside, nodes have integer keys. Every longer content is in `texts`, once, compressed,
-under its hash; a text is never changed or removed, so a hash says for ever what something was derived from.
+under its hash; a text is never changed or removed, so a hash says for ever what something was derived from. A short one
+stands in the row itself: each hash costs a writer a page of the index.
 """
 
 import zlib
@@ -19,7 +20,7 @@ NODE_KINDS = {str(kind): kind for kind in NodeKind}  # ten times faster than cal
 EDGE_KINDS = {str(kind): kind for kind in EdgeKind}
 CORPUS_KINDS = (NodeKind.EVIDENCE, NodeKind.ENTITY, NodeKind.FACT, NodeKind.CONSTRAINT, NodeKind.RESOURCE)
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
-WORTH = 100  # bytes: shorter texts lie uncompressed
+SHORT = 200  # bytes: up to here a text stands where it is used, "=" before it
 
 SCHEMA = sa.MetaData()
 BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER counts itself up in SQLite
@@ -38,7 +39,7 @@ def _number(*names: str, null: bool = False) -> list[sa.Column]:
 
 
 def _hash(*names: str) -> list[sa.Column]:
-    """References to `texts`; NULL is the empty text."""
+    """Texts: the hash of one in `texts`, or a short one itself (`Contents.hashed`); NULL is the empty one."""
     return [sa.Column(name, sa.LargeBinary) for name in names]
 
 
@@ -94,18 +95,24 @@ class Contents(dict[bytes, bytes]):
     """Texts on their way into the table: hash -> body."""
 
     def hashed(self, text: str) -> bytes | None:
-        """The text's hash, None for the empty text; the text is kept for writing."""
-        return self.packed(sound(text).encode()) if text else None
+        """What stands for the text in its row: a short one itself, else its hash, the text being kept for writing."""
+        raw = sound(text).encode()
+        return (self.packed(raw) if len(raw) > SHORT else b"=" + raw) if raw else None
 
     def packed(self, raw: bytes) -> bytes:
         key = blake2b(raw, digest_size=16).digest()
         if key not in self:
-            short = zlib.compress(raw, 1) if len(raw) > WORTH else raw
+            short = zlib.compress(raw, 1)
             self[key] = b"z" + short if len(short) < len(raw) else b"=" + raw
         return key
 
 
-EMPTY = blake2b(b"", digest_size=16).digest()  # a node that was there and said nothing
+EMPTY = b"="  # a node that was there and said nothing
+
+
+def body_of(column: sa.Column) -> sa.ColumnElement[bytes]:
+    """The body of the text that the column stands for; NULL for the empty one."""
+    return sa.func.coalesce(sa.select(TEXTS.c.body).where(TEXTS.c.hash == column).scalar_subquery(), column)
 
 
 def raw_of(body: bytes | None) -> bytes:
