@@ -15,6 +15,8 @@ from openhorizon.files import write_whole
 from openhorizon.records import Judged, Record, Task
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
 
+PER_ANSWER = 3  # accepted tasks; what is asked for more often can be guessed
+
 
 class Made(Record, kw_only=True):
     """What came of it."""
@@ -22,6 +24,8 @@ class Made(Record, kw_only=True):
     accepted: int
     rejected: dict[str, int]  # acceptance check -> proposals
     pages: int  # read
+    reasons: dict[str, int]  # the same in words -> proposals
+    repaired: int  # accepted tasks that had been rejected before
     skipped: str  # pages left out and why, one line
     short: str = ""  # why fewer tasks than asked for; "" if there are enough
 
@@ -69,7 +73,7 @@ def make(
     try:
         outcome = play(
             DOMAINS["search"], own.graph, own_corpus.order(seed), Resources(own.graph, own.index, sandbox), count,
-            partial=True, done=done,
+            partial=True, per_answer=PER_ANSWER, done=done,
         )  # fmt: skip
     finally:
         sandbox.close()
@@ -77,7 +81,8 @@ def make(
         out, (line(t, j).encode() + b"\n" for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True))
     )
     return Made(
-        accepted=len(outcome.tasks), rejected=outcome.reasons, pages=len(own.index), skipped=str(own.skipped),
+        accepted=len(outcome.tasks), rejected=outcome.reasons, reasons=outcome.whys,
+        repaired=outcome.repaired, pages=len(own.index), skipped=str(own.skipped),
         short=outcome.short,
     )  # fmt: skip
 

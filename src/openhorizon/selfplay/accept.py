@@ -1,8 +1,9 @@
 """The five acceptance checks: what a proposed task must show before anyone learns from it.
 
 Each check is a function of a `Case` (the task, the solver's attempts, the lazy attempts) that returns a reason to
-reject it, or "". The lazy attempts were really played, through the same rollout as every other attempt: one says
-nothing at all, the others give what `domain.guesses` offers, none looks at anything.
+reject it, or "". Everything they look at was really played, through the same rollout as every other attempt: the lazy
+attempts (one says nothing at all, the others give what `domain.guesses` offers, none looks at anything); at full size
+also the look-ups, which search once and answer, and the expert's attempts without each piece of evidence.
 """
 
 from collections.abc import Callable, Container
@@ -23,6 +24,8 @@ class Case:
     resources: Resources
     lazy: tuple[tuple[str, Judged], ...]  # what was answered without looking, and what came of it
     attempts: tuple[Judged | Trajectory, ...] = ()  # the solver's
+    lookups: tuple[Judged, ...] = ()  # looked once, then answered
+    spared: tuple[str, ...] = ()  # evidence without which the answer was reached all the same
     raised: str = ""  # what a verifier raised on any of these attempts, "" if none did
 
     @property
@@ -61,7 +64,8 @@ def valid(case: Case) -> str:
 
 
 def process_informative(case: Case) -> str:
-    """(iii) Not a one-shot look-up: passing takes the domain's least number of calls, and no guess passes."""
+    """(iii) Not a one-shot look-up: passing takes the domain's least number of calls, no guess passes, and no attempt
+    that looks once is right."""
     needed = case.domain.min_calls if case.domain.tools else 0
     fewest = min((_calls(a.trajectory) for a in case.passing), default=needed)
     if fewest < needed:
@@ -69,15 +73,20 @@ def process_informative(case: Case) -> str:
     for answer, played in case.lazy:
         if played.verdict.passed:
             return f"an attempt that looked at nothing passed with {answer!r}"
+    if any(reached(played) for played in case.lookups):
+        return "an attempt that searched once and answered was right"
     return ""
 
 
 def evidence_covering(case: Case) -> str:
-    """(iv) A passing attempt consulted all of E_q; where there are no tools, the instruction holds the texts."""
+    """(iv) A passing attempt consulted all of E_q, and no piece of it can be missed; where there are no tools, the
+    instruction holds the texts."""
     if not case.domain.tools:
         asked = _spaced(case.task.instruction)
         gone = [e.node for e in case.task.evidence if _spaced(e.text) not in asked]
         return f"the instruction does not hold the text of {gone[0]}" if gone else ""
+    if case.spared:
+        return f"the answer is reached without {case.spared[0]}"
     missing = [_unread(case.task.evidence, a.trajectory) for a in case.passing]
     if not missing or not all(missing):
         return ""
@@ -100,6 +109,11 @@ def judged(case: Case) -> Acceptance:
         if why := check(case):
             return Acceptance(accepted=False, check=check.__name__, why=why)
     return Acceptance(accepted=True)
+
+
+def reached(played: Judged) -> bool:
+    """Whether the attempt gave the right answer, by whatever way: verifiers may ask for more than that."""
+    return played.verdict.passed or played.verdict.parts.get("answer") == 1.0
 
 
 def fresh(task: Task, instructions: Container[str], ids: Container[str]) -> Acceptance | None:

@@ -3,10 +3,13 @@
 from openhorizon.domains.domain import Domain
 from openhorizon.domains.search.encyclopedia import material
 from openhorizon.domains.search.expert import expert
+from openhorizon.domains.search.lookups import lookups
 from openhorizon.domains.search.propose import NAME, propose
+from openhorizon.domains.search.repair import repair
 from openhorizon.domains.search.shortcut import shortcut
 from openhorizon.domains.search.tools import TOOLS, open_desk
 from openhorizon.domains.search.verify import guesses, verify, verify_step
+from openhorizon.domains.search.without import without
 from openhorizon.records import Limits
 
 SYSTEM = """You answer questions by looking things up in a collection of pages.
@@ -31,4 +34,7 @@ DOMAIN = Domain(
     min_calls=2,
     verify_step=verify_step,
     shortcut=shortcut,
+    lookups=lookups,
+    without=without,
+    repair=repair,
 )
