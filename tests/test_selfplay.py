@@ -33,6 +33,7 @@ from openhorizon.selfplay.curate import (
     distinct_histories,
     distinct_tasks,
     long_enough,
+    report,
     without_copies,
 )
 from openhorizon.selfplay.game import disjoint, play
@@ -155,14 +156,14 @@ def test_evidence_that_was_not_consulted_rejects_and_page_and_passage_cover_each
 
 
 def test_a_passage_read_covers_its_page_but_not_another_passage():
-    from openhorizon.selfplay.accept import _unread
+    from openhorizon.selfplay.accept import unread
 
     run = game().demonstrations[0].trajectory
     page = run.turns[1].results[0].sources[0]
     results = (msgspec.structs.replace(run.turns[1].results[0], sources=(f"{page}#1",)),)
     run = msgspec.structs.replace(run, turns=(msgspec.structs.replace(run.turns[1], results=results),))
     evidence = tuple(Evidence(node=n, text="", source="") for n in (page, f"{page}#1", f"{page}#2"))
-    assert _unread(evidence, run) == [f"{page}#2"]
+    assert unread(evidence, run) == [f"{page}#2"]
 
 
 def test_an_answer_or_a_shortcut_in_the_question_rejects():
@@ -347,8 +348,19 @@ def test_tasks_and_histories_are_curated():
     assert long_enough(outcome.demonstrations, calls=2).removed == ()
     pairs = list(zip(outcome.tasks, outcome.demonstrations))
     copies = [(t, msgspec.structs.replace(j, trajectory=renamed(j.trajectory))) for t, j in pairs[:2]]
-    assert curate(TOWNS, pairs + copies) == (pairs, {"too short": 0, "near-copy": 2})
-    assert curate(replace(TOWNS, min_calls=3), pairs) == ([], {"too short": 6, "near-copy": 0})
+    kept, removed = curate(TOWNS, pairs + copies)
+    assert kept == pairs
+    assert {name: len(gone) for name, gone in removed.items()} == {
+        "too short": 0,
+        "guessed": 0,
+        "near-copy": 2,
+    }
+    kept, removed = curate(replace(TOWNS, min_calls=3), pairs)
+    assert kept == []
+    said = report(removed, examples=1)
+    assert said["too short"] == {
+        "removed": 6, "examples": [{"id": pairs[0][1].trajectory.id, "why": "2 of at least 3 tool calls"}],
+    }  # fmt: skip
 
 
 def renamed(run: Trajectory) -> Trajectory:

@@ -1,16 +1,22 @@
 """Search tasks from a user's own documents, as a file that a person can read: one JSON object a line."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from openhorizon.domains import DOMAINS
-from openhorizon.domains.domain import Resources
+from openhorizon.domains.domain import Ask, Resources
 from openhorizon.domains.search import own_corpus
-from openhorizon.errors import RunError
+from openhorizon.domains.search.propose import NAME, propose
+from openhorizon.domains.search.rewrite import rewriter
+from openhorizon.domains.search.walk import ANY, Hops, region_of
+from openhorizon.errors import RunError, UserError
 from openhorizon.files import write_whole
 from openhorizon.records import Judged, Record, Task
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
@@ -24,6 +30,7 @@ class Made(Record, kw_only=True):
     accepted: int
     rejected: dict[str, int]  # acceptance check -> proposals
     pages: int  # read
+    rewritten: dict[str, int]  # what came of the rewritings by a model: "" for kept, else why not -> tasks
     reasons: dict[str, int]  # the same in words -> proposals
     repaired: int  # accepted tasks that had been rejected before
     skipped: str  # pages left out and why, one line
@@ -56,12 +63,16 @@ def make(
     count: int,
     out: str | Path,
     seed: int = 0,
+    *,
+    ask: Ask | None = None,
+    hops: Hops = ANY,
     done: Callable[[int], None] = lambda n: None,
 ) -> Made:
     """`out` holds up to `count` accepted multi-hop tasks over the pages of `corpus`, each solved by the scripted
     expert through the real tools.
 
-    `done(n)` hears of n newly accepted tasks. CorpusError: unreadable or without links. UserError: not one accepted
+    With `ask`, a model says each accepted task in its own words, where its own checks and ours let it. `hops` says how the
+    walks choose their way. `done(n)` hears of n newly accepted tasks. CorpusError: unreadable or without links. UserError: not one accepted
     task. RunError: `out` cannot be written, which is seen before the work begins.
     """
     from openhorizon.selfplay.game import play
@@ -69,11 +80,17 @@ def make(
     out = Path(out)
     _writable(out)
     own = own_corpus.load(corpus)
-    sandbox = LazySandbox()
+    order, sandbox, said = own_corpus.order(seed), LazySandbox(), Counter[str]()
+    domain, rewrite = DOMAINS["search"], None
+    if hops != ANY:
+        domain = replace(domain, propose=partial(propose, hops=hops))
+    if ask is not None:
+        words = region_of(own.graph, NAME, order.split, hops).words
+        rewrite = rewriter(own.graph, words, ask, heard=lambda why: said.update([why]))
     try:
         outcome = play(
-            DOMAINS["search"], own.graph, own_corpus.order(seed), Resources(own.graph, own.index, sandbox), count,
-            partial=True, per_answer=PER_ANSWER, done=done,
+            domain, own.graph, order, Resources(own.graph, own.index, sandbox), count,
+            partial=True, per_answer=PER_ANSWER, rewrite=rewrite, done=done,
         )  # fmt: skip
     finally:
         sandbox.close()
@@ -82,9 +99,25 @@ def make(
     )
     return Made(
         accepted=len(outcome.tasks), rejected=outcome.reasons, reasons=outcome.whys,
-        repaired=outcome.repaired, pages=len(own.index), skipped=str(own.skipped),
+        repaired=outcome.repaired, rewritten=dict(said), pages=len(own.index), skipped=str(own.skipped),
         short=outcome.short,
     )  # fmt: skip
+
+
+def asking(what: str, model: str) -> Ask:
+    """Who is asked: the server at a URL, or the model of a folder. UserError or ModelError: it cannot be."""
+    from openhorizon.engines.ask import Endpoint, Local
+
+    if what.startswith(("http://", "https://")):
+        if not model:
+            raise UserError(f"--ask {what} needs the model's name there: add --ask-model NAME")
+        return Endpoint(what, model)
+    if not Path(what).is_dir():
+        raise UserError(f"--ask {what} is neither a URL (http://...) nor a model's folder")
+    from openhorizon.chat.chat import Chat
+    from openhorizon.training.model import load_model
+
+    return Local(load_model(what), Chat.load(what))
 
 
 def line(task: Task, judged: Judged) -> str:

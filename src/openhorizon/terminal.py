@@ -106,6 +106,12 @@ def show_made(made: "Made", asked: int, file: Path, out: Console) -> None:
     say(out, f"rejected   {rejected}")
     for why, n in made.reasons.items():
         say(out, f"           {n:>5,}  {why}")
+    if made.rewritten:
+        kept = made.rewritten.get("", 0)
+        say(out, f"rewritten  {kept:,} of {sum(made.rewritten.values()):,} by the model that was asked")
+        for why, n in sorted(made.rewritten.items()):
+            if why:
+                say(out, f"           {n:>5,}  {why}")
     if made.short:
         say(out, f"FEWER than the {asked} tasks asked for: {made.short}")
 

@@ -83,9 +83,24 @@ def propose(
         "tasks.jsonl"
     ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="With --corpus.")] = 0,
+    ask: Annotated[
+        str | None,
+        typer.Option(
+            "--ask", metavar="URL|FOLDER",
+            help="With --corpus: a model that says the questions in its own words, and checks them; an OpenAI-compatible "
+            "server (its key in the environment variable OPENHORIZON_ASK_KEY) or a model's folder.",
+        ),
+    ] = None,
+    ask_model: Annotated[str, typer.Option("--ask-model", metavar="NAME", help="The model's name at the URL.")] = "",
+    choose: Annotated[
+        bool, typer.Option("--ask-hops", help="With --ask: the model also chooses where each chain goes on.")
+    ] = False,
+    shift: Annotated[
+        float, typer.Option("--topic-shift", min=0, help="With --corpus: above 0, chains prefer pages of other topics.")
+    ] = 0.0,
     settings: Settings = None,
     runs: Runs = RUNS,
-) -> None:
+) -> None:  # fmt: skip
     """Propose, solve and accept a run's tasks; or, with --corpus, multi-hop search tasks from your own documents."""
     if corpus is not None:
         if run != "search":
@@ -96,12 +111,17 @@ def propose(
             raise UserError(
                 "--set changes a run's recipe, and with --corpus there is no run; use -n, --seed and --out"
             )
-        from openhorizon.own_tasks import make
+        if choose and not ask:
+            raise UserError("--ask-hops needs --ask: who is to choose?")
+        from openhorizon.domains.search.walk import Hops
+        from openhorizon.own_tasks import asking, make
         from openhorizon.terminal import Progress, show_made
 
+        asked = asking(ask, ask_model) if ask else None
+        hops = Hops(shift=shift, select=asked if choose else None)
         shown = Progress()
         with shown("propose", count) as tick:
-            made = make(corpus, count, out, seed, tick)
+            made = make(corpus, count, out, seed, ask=asked, hops=hops, done=tick)
         show_made(made, count, out, shown.out)
         return
     if run == "search" and found(run, runs) is None:

@@ -87,7 +87,7 @@ def evidence_covering(case: Case) -> str:
         return f"the instruction does not hold the text of {gone[0]}" if gone else ""
     if case.spared:
         return f"the answer is reached without {case.spared[0]}"
-    missing = [_unread(case.task.evidence, a.trajectory) for a in case.passing]
+    missing = [unread(case.task.evidence, a.trajectory) for a in case.passing]
     if not missing or not all(missing):
         return ""
     return f"the solver passed without consulting {min(missing, key=len)[0]}"
@@ -95,7 +95,7 @@ def evidence_covering(case: Case) -> str:
 
 def unambiguous(case: Case) -> str:
     """(v) One answer and no way around: the domain finds no shortcut and the question does not tell its answer."""
-    if case.domain.tools and _told(case.task):
+    if case.domain.tools and tells(case.task.instruction, case.task.answer):
         return "the instruction tells the answer"
     return case.domain.shortcut(case.task, case.resources)
 
@@ -137,7 +137,7 @@ def _calls(run: Trajectory) -> int:
     return sum(r.call is not None for turn in run.turns for r in turn.results)
 
 
-def _unread(evidence: tuple[Evidence, ...], run: Trajectory) -> list[str]:
+def unread(evidence: tuple[Evidence, ...], run: Trajectory) -> list[str]:
     """The evidence that no observation was made from. A page read covers its passages, a passage its page."""
     read = {s for turn in run.turns for r in turn.results for s in r.sources}
     pages = {s.partition("#")[0] for s in read}
@@ -148,12 +148,11 @@ def _unread(evidence: tuple[Evidence, ...], run: Trajectory) -> list[str]:
     ]
 
 
-def _told(task: Task) -> bool:
-    """Whether a textual answer stands in the question, as whole words. A letter of a multiple choice may."""
-    answer = folded(task.answer)
+def tells(text: str, answer: str) -> bool:
+    """Whether a textual answer stands in the text, as whole words. A letter of a multiple choice or a figure may."""
+    answer, asked = folded(answer), folded(text)
     if len(answer) < 2 or not any(c.isalpha() for c in answer):
         return False
-    asked = folded(task.instruction)
     at = asked.find(answer)
     while at >= 0:
         before, after = asked[at - 1 : at], asked[at + len(answer) : at + len(answer) + 1]
