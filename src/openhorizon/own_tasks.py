@@ -21,7 +21,7 @@ from openhorizon.files import write_whole
 from openhorizon.records import Judged, Record, Task
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
 
-PER_ANSWER = 3  # accepted tasks; what is asked for more often can be guessed
+PER_ANSWER = 4  # accepted tasks; what is asked for more often can be guessed
 
 
 class Made(Record, kw_only=True):
@@ -75,6 +75,7 @@ def make(
     walks choose their way. `done(n)` hears of n newly accepted tasks. CorpusError: unreadable or without links. UserError: not one accepted
     task. RunError: `out` cannot be written, which is seen before the work begins.
     """
+    from openhorizon.selfplay.curate import Variety
     from openhorizon.selfplay.game import play
 
     out = Path(out)
@@ -90,7 +91,7 @@ def make(
     try:
         outcome = play(
             domain, own.graph, order, Resources(own.graph, own.index, sandbox), count,
-            partial=True, per_answer=PER_ANSWER, rewrite=rewrite, done=done,
+            partial=True, variety=Variety(PER_ANSWER), rewrite=rewrite, done=done,
         )  # fmt: skip
     finally:
         sandbox.close()

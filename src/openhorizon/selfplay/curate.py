@@ -7,13 +7,14 @@ decides. The first of several stays; every filter says what it removed and why.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from openhorizon.domains.domain import Domain
 from openhorizon.records import Judged, Record, Task, Trajectory
-from openhorizon.selfplay.accept import tells, unread
+from openhorizon.selfplay.accept import folded, tells, unread
 
 T = TypeVar("T")
 
@@ -47,28 +48,58 @@ def without_copies(
     shingle: int = SHINGLE,
 ) -> Filtered[T]:
     """The items whose text is no near-copy of an earlier kept one. `threshold` in (0, 1]; 1: equal shingles only."""
-    from datasketch import MinHash, MinHashLSH
-
-    index = MinHashLSH(num_perm=HASHES, params=_bands(threshold))
+    known = Copies(threshold, shingle)
     kept: list[T] = []
-    shingles: list[frozenset[str]] = []
     removed: list[Removed] = []
     for item in items:
-        mine = _shingles(text(item), shingle)
+        copy = known.add(text(item))
+        if copy is None:
+            kept.append(item)
+        else:
+            removed.append(Removed(id=name(item), why=f"near-copy of {name(kept[copy])}"))
+    return Filtered(tuple(kept), tuple(removed))
+
+
+class Copies:
+    """Texts that are no near-copies of each other, told as they come."""
+
+    def __init__(self, threshold: float = THRESHOLD, shingle: int = SHINGLE) -> None:
+        from datasketch import MinHashLSH
+
+        self._threshold, self._shingle = threshold, shingle
+        self._index = MinHashLSH(num_perm=HASHES, params=_bands(threshold))
+        self._shingles: list[frozenset[str]] = []
+
+    def add(self, text: str) -> int | None:
+        """None for a new text, which is kept; else the place of the first kept text that it is a near-copy of."""
+        from datasketch import MinHash
+
+        mine = _shingles(text, self._shingle)
         sketch = MinHash(num_perm=HASHES, seed=1)
         sketch.update_batch([s.encode("utf-8", "replace") for s in sorted(mine)])
-        copies = [
-            n
-            for n in sorted(int(str(key)) for key in index.query(sketch))
-            if _share(mine, shingles[n]) >= threshold
-        ]
-        if copies:
-            removed.append(Removed(id=name(item), why=f"near-copy of {name(kept[copies[0]])}"))
-            continue
-        index.insert(str(len(kept)), sketch)
-        kept.append(item)
-        shingles.append(mine)
-    return Filtered(tuple(kept), tuple(removed))
+        near = sorted(int(str(key)) for key in self._index.query(sketch))
+        copy = next((n for n in near if _share(mine, self._shingles[n]) >= self._threshold), None)
+        if copy is None:
+            self._index.insert(str(len(self._shingles)), sketch)
+            self._shingles.append(mine)
+        return copy
+
+
+class Variety:
+    """What keeps a game's accepted tasks different: no near-copies among the questions, no answer asked for too often."""
+
+    def __init__(self, per_answer: int, threshold: float = THRESHOLD) -> None:
+        self._per_answer, self._answers, self._questions = per_answer, Counter[str](), Copies(threshold)
+
+    def against(self, task: Task) -> str:
+        """Why the task adds too little to those before it; "" if it is one of them now."""
+        answer = folded(task.answer)
+        if self._answers[answer] >= self._per_answer:
+            return f"{self._per_answer} accepted tasks have this answer already"
+        if self._questions.add(f"{task.instruction}\n{task.answer}") is not None:
+            return "the question is a near-copy of an accepted one"
+        self._answers[answer] += 1
+        return ""
 
 
 def curate(

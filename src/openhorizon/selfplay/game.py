@@ -26,6 +26,7 @@ from openhorizon.records import Judged, Message, Record, Task, Trajectory, Verdi
 from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
 from openhorizon.selfplay.accept import Case, folded, fresh, judged, reached, verifiable
+from openhorizon.selfplay.curate import Variety
 
 BATCH = 64  # proposals played at once: what a batching engine gets to see
 HOPELESS = 20  # proposals per accepted task after which the proposer or the solver is to blame
@@ -113,14 +114,14 @@ def play(
     partial: bool = False,
     batch: int = BATCH,
     rewrite: Callable[[Task], Task | None] | None = None,
-    per_answer: int | None = None,
+    variety: Variety | None = None,
     done: Callable[[int], None] = lambda n: None,
 ) -> Outcome:
     """Draw proposals until `count` are accepted; same arguments, same outcome, whatever `batch`.
 
     A domain that repairs is played one proposal at a time, unless a solver is given: then a batch is repaired once it
     has been played. `rewrite` says an accepted task in other words; what it gives is checked like any proposal and takes
-    the task's place if it is accepted too. No more than `per_answer` accepted tasks have the same answer. `size` and `seed` are the order's unless given. The solver makes `attempts` attempts, one of which must pass.
+    the task's place if it is accepted too. `variety` turns away what adds too little to the tasks accepted before. `size` and `seed` are the order's unless given. The solver makes `attempts` attempts, one of which must pass.
     `known` are instructions that may not come again; `done(n)` hears of n newly accepted tasks.
     UserError: far more proposals than acceptances, or the proposer has nothing more; it names the commonest reason.
     With `partial` that is `Outcome.short` instead, and what was accepted comes back, unless that is nothing.
@@ -133,7 +134,7 @@ def play(
             seed=order.seed if seed is None else seed,
             size=size or order.size,
         )
-    game = _Game(domain, resources, order, solver, attempts, {folded(k) for k in known}, rewrite, per_answer)
+    game = _Game(domain, resources, order, solver, attempts, {folded(k) for k in known}, rewrite, variety)
     proposer = domain.propose(graph, order)
     accepted = broken = drawn = 0
     while accepted < count:
@@ -190,8 +191,7 @@ class _Game:
     attempts: int
     instructions: set[str]
     rewrite: Callable[[Task], Task | None] | None = None
-    per_answer: int | None = None
-    answers: Counter[str] = field(default_factory=Counter)  # of the accepted tasks
+    variety: Variety | None = None
     ids: set[str] = field(default_factory=set)
     proposals: list[Proposal] = field(default_factory=list)
     raised: dict[str, str] = field(default_factory=dict)  # attempt id -> what its verifier raised
@@ -202,7 +202,7 @@ class _Game:
         found: list[Proposal] = []
         for some in at_once:
             for proposal in await self.play(some):
-                found += self._counted(await self._mended(proposal))
+                found += self._varied(await self._mended(proposal))
         return found
 
     async def _mended(self, proposal: Proposal) -> list[Proposal]:
@@ -228,21 +228,12 @@ class _Game:
         mends = last.mends if last.acceptance.accepted else last.task.id
         return [msgspec.structs.replace(p, mends=mends) for p in await self.play([task])]
 
-    def _counted(self, found: list[Proposal]) -> list[Proposal]:
-        """The proposals; an accepted one is rejected where its answer has been asked for often enough."""
-        if self.per_answer is None or not found[-1].acceptance.accepted:
-            return found
-        answer = folded(found[-1].task.answer)
-        if self.answers[answer] < self.per_answer:
-            self.answers[answer] += 1
-            return found
-        why = f"{self.per_answer} accepted tasks have this answer already"
-        return [
-            *found[:-1],
-            msgspec.structs.replace(
-                found[-1], acceptance=Acceptance(accepted=False, check="varied", why=why)
-            ),
-        ]
+    def _varied(self, found: list[Proposal]) -> list[Proposal]:
+        """The proposals; an accepted one is rejected where it adds too little to those before."""
+        last = found[-1]
+        why = self.variety.against(last.task) if self.variety and last.acceptance.accepted else ""
+        said = Acceptance(accepted=False, check="varied", why=why)
+        return [*found[:-1], msgspec.structs.replace(last, acceptance=said)] if why else found
 
     async def play(self, tasks: list[Task]) -> list[Proposal]:
         """Play and judge the tasks, in order."""

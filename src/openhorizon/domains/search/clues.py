@@ -10,13 +10,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 BLANK = "____"
 GAP = "[…]"  # words left out
 CUT = "…"  # at an end of a clue: the sentence goes on
 LEAST, BEST, MOST = 3, 10, 20  # words of the page that a clue shows at least; of the clause it is made from
 FULL = 0.4  # least share of the clause's words that are shown
+CLAUSES = 12  # around a link that are tried
 STRETCH = 80  # most characters of a gap or a blank
 GAPS = 3  # most gaps of a clue
 COMMON = 0.05  # a word on more than this share of the pages names nothing ("county", "river")
@@ -29,7 +30,9 @@ _BREAKS = re.compile(r"[,;:()]|\s[—–-]\s")  # of clauses
 _UNSOUND = re.compile(
     rf"[\"“”«»„]|{re.escape(GAP)}\s*{BLANK}|{BLANK}\s*{re.escape(GAP)}|^[^\w\[{CUT}(]*{BLANK}"
 )
-_FIGURE = re.compile(r"(?<![\w.,:/–-])\d[\d ]*\d(?:[.,]\d+)?(?![\w:/–-]|[.,]\d)")  # of two digits and more
+_FIGURE = re.compile(
+    r"(?<![\w.,:/–-])(?:\d+[.,]\d+|\d[\d ]*\d\d)(?![\w:/–-]|[.,]\d)"
+)  # hard to guess: three digits, or a fraction
 _NAMES = re.compile(
     r"(?<=[^\W_] )[^\W\d_]{3,}(?: [^\W\d_]{3,})*(?!\w)"
 )  # a run of words that does not begin a sentence
@@ -135,11 +138,11 @@ def clues_for(
     if place is None or BLANK in passage or GAP in passage or CUT in passage:
         return
     hidden, seen = tuple(secret), set()
-    clauses = list(_clauses(passage, *place.span()))
+    clauses = list(islice(_clauses(passage, *place.span()), CLAUSES))
     for share in RARE:
         for start, end, whole in clauses:
             at = place.start() - start, place.end() - start
-            clue = _masked(passage[start:end], *at, max(1, share * words.pages), words, hidden)
+            clue = _masked(passage[start:end], *at, share * words.pages, words, hidden)
             if not clue or clue in seen:
                 continue
             seen.add(clue)
@@ -211,7 +214,11 @@ def facts_in(passage: str, words: Words) -> Iterator[str]:
     figures = (m[0] for m in _FIGURE.finditer(passage))
     few = max(2, RARE[-2] * words.pages)
     names = (" ".join(group) for m in _NAMES.finditer(passage) for group in _capitalised(m[0].split()))
-    rare = (n for n in names if min(words.counts[w.casefold()] for w in n.split()) <= few)
+    rare = (
+        n
+        for n in names
+        if min(words.counts[w.casefold()] for w in n.split()) <= few and all(map(words.is_name, n.split()))
+    )
     yield from dict.fromkeys((*figures, *rare))
 
 
@@ -219,7 +226,7 @@ def _capitalised(run: list[str]) -> Iterator[list[str]]:
     """The stretches of up to four words with capitals."""
     for capital, group in groupby(run, key=lambda w: w[0].isupper()):
         found = list(group)
-        if capital and len(found) <= 4:
+        if capital and len(found) <= 4 and not any(w.isupper() for w in found):
             yield found
 
 

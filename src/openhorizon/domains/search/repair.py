@@ -5,6 +5,7 @@ import random
 from openhorizon.domains.domain import Resources
 from openhorizon.domains.search.clues import names_in
 from openhorizon.domains.search.propose import NAME, clues_task
+from openhorizon.domains.search.shortcut import found_by_clue
 from openhorizon.domains.search.walk import Fact, Region, region_of
 from openhorizon.records import Edge, Task
 
@@ -12,7 +13,7 @@ from openhorizon.records import Edge, Task
 def repair(task: Task, why: str, resources: Resources, rng: random.Random) -> Task | None:
     """Another task in its place, not yet checked; None where nothing is left to try.
 
-    What is found by searching gets the barest clue for its last hop, if it has a fuller one; what has several answers,
+    What is found by searching gets the next barer clue for its last hop that is not found; what has several answers,
     or one that stands too early, gets another last hop. Only questions with clues can be mended.
     """
     if task.setup.get("form") != "clues":
@@ -24,9 +25,11 @@ def repair(task: Task, why: str, resources: Resources, rng: random.Random) -> Ta
     if "search" in why or "look" in why or "contains" in why:
         clues = fact.clues if fact else region.clues(chain[-1])
         secret = {w for e in chain for w in region.words.telling(region.pages[e.target].title)}
-        left = sorted((region.words.rarity(c), c) for c in clues if not names_in(c, secret))
-        if left and left[0][0] < region.words.rarity(task.plan[-1]):
-            return clues_task(graph, region, chain, fact, task.level, left[0][1])
+        later = clues[clues.index(task.plan[-1]) + 1 :] if task.plan[-1] in clues else clues
+        page = task.evidence[-1].node.rpartition("#")[0]
+        for clue in later:
+            if not names_in(clue, secret) and not found_by_clue(clue, page, resources):
+                return clues_task(graph, region, chain, fact, task.level, clue)
     if fact is not None:
         others = [f for f in region.facts(chain[-1].target) if f.text != task.answer]
         return clues_task(graph, region, chain, rng.choice(others), task.level) if others else None

@@ -77,14 +77,16 @@ def _found_by_words(task: Task, pages: list[str], resources: Resources) -> str:
         return "searching for the question finds the page that tells the answer"
     if not brief and any(_tells(hit.snippet, task) for hit in hits):
         return "searching for the question shows the answer"
-    if task.setup["form"] == "clues":
-        if last in _found(spoken(task.plan[-1]), resources):
-            return "searching for the last clue finds the page that tells the answer"
-        words = sorted(
-            set(spoken(task.plan[-1]).casefold().split()), key=lambda w: (resources.index.frequency(w), w)
-        )
-        if last in _found(" ".join(words[:RAREST]), resources):
-            return "searching for the rarest words finds the page that tells the answer"
+    return found_by_clue(task.plan[-1], last, resources) if task.setup["form"] == "clues" else ""
+
+
+def found_by_clue(clue: str, page: str, resources: Resources) -> str:
+    """How searching for the clue's words, or for the rarest of them, finds the page; "" if it does not."""
+    if page in _found(spoken(clue), resources):
+        return "searching for the last clue finds the page that tells the answer"
+    words = sorted(set(spoken(clue).casefold().split()), key=lambda w: (resources.index.frequency(w), w))
+    if page in _found(" ".join(words[:RAREST]), resources):
+        return "searching for the rarest words finds the page that tells the answer"
     return ""
 
 

@@ -37,8 +37,12 @@ SHORTEST, LONGEST = 20, 50_000  # characters of a page worth reading on the way
 HUB = 0.02  # a page that more than this share of all pages links to is no answer: it can be guessed
 WAY = 0.06  # nor, beyond this share, a step on the way: every chain would run through it
 HUB_LEAST = 8  # pages; no hub below this
+KNOWN, KNOWN_LEAST = (
+    0.005,
+    4,
+)  # share of all pages, and pages: what a page says that more link to may be known unread
 OFFERED, SHOWN = 8, 200  # candidates a selector chooses from; characters of each page it is shown
-CLUES, FACTS = 24, 12  # most clues of a link, and facts of a page, that are kept
+CLUES, FACTS = 80, 30  # most clues of a link, and facts of a page, that are kept
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Region:
         pages = [n for n in graph.nodes(domain, NodeKind.ENTITY) if n.text and n.title]
         titles = Counter(" ".join(n.title.split()).casefold() for n in pages)
         self._crowd = max(HUB_LEAST, HUB * len(pages))
+        self._known = max(KNOWN_LEAST, KNOWN * len(pages))
         way = max(HUB_LEAST, WAY * len(pages))
         self.pages: dict[str, Node] = {
             n.id: n
@@ -139,7 +144,8 @@ class Region:
             passage = self._graph.node(edge.source)
             for text in facts_in(passage.text, self.words):
                 linked = any(text in anchor or anchor in text for anchor in anchors)
-                if split_of(text) is not self.split or linked or names_in(text, own):
+                known = text[0].isalpha() and not self._is_obscure(page)
+                if split_of(text) is not self.split or linked or known or names_in(text, own):
                     continue
                 secret = sorted({*own, *title_words(text)})
                 found = clues_for(text, passage.text, page.text, self.words, secret)
@@ -222,10 +228,23 @@ class Region:
         title = self.pages[page].title
         return page not in visited and not any(near_duplicates(title, self.pages[v].title) for v in visited)
 
+    def _is_obscure(self, page: Node) -> bool:
+        """True for a page that few link to: a name it gives is not known from elsewhere."""
+        return page.data.get("indegree", 0) <= self._known
+
     def _can_be_answer(self, edge: Edge) -> bool:
+        """True where the walk may end with this link. A bare one leads to a name that is not everywhere, from an obscure
+        page."""
         page = self.pages[edge.target]
-        known = edge.data.get("relation") or page.data.get("indegree", 0) <= self._crowd
-        return bool(known) and not page.title.isdigit() and self.is_ours(edge.target)
+        if not edge.data.get("relation"):
+            anchor, crowd = str(edge.data["anchor"]), page.data.get("indegree", 0)
+            if (
+                crowd > self._crowd
+                or not anchor[:1].isupper()
+                or not self._is_obscure(self.pages[edge.source])
+            ):
+                return False
+        return not page.title.isdigit() and self.is_ours(edge.target)
 
 
 def _share(one: frozenset[str], other: frozenset[str]) -> float:
