@@ -10,14 +10,24 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from itertools import groupby
 
 BLANK = "____"
 GAP = "[…]"  # words left out
 CUT = "…"  # at an end of a clue: the sentence goes on
 LEAST, BEST, MOST = 3, 10, 20  # words of the page that a clue shows at least; of the clause it is made from
 FULL = 0.4  # least share of the clause's words that are shown
-CLAUSES = 12  # around a link that are tried
+CLAUSES = 12  # most clauses around a link that are tried
+WINDOWS = (
+    (3, 3),
+    (2, 3),
+    (3, 2),
+    (2, 2),
+    (1, 3),
+    (3, 1),
+    (1, 2),
+    (2, 1),
+)  # words on either side, where clauses tell too much
 STRETCH = 80  # most characters of a gap or a blank
 GAPS = 3  # most gaps of a clue
 COMMON = 0.05  # a word on more than this share of the pages names nothing ("county", "river")
@@ -26,9 +36,10 @@ _WORD = re.compile(r"[^\W_]+")
 _ENDS = re.compile(
     r"(?<=[^\W\d_]{3}|..[\d)»”\"])[.!?]+(?=\s+[^\Wa-z_]|\s*$)"
 )  # of sentences, not of short words
+_BEGINS = re.compile(r"(?<=[.!?])\s+|\n+")  # where sentences may begin
 _BREAKS = re.compile(r"[,;:()]|\s[—–-]\s")  # of clauses
 _UNSOUND = re.compile(
-    rf"[\"“”«»„]|{re.escape(GAP)}\s*{BLANK}|{BLANK}\s*{re.escape(GAP)}|^[^\w\[{CUT}(]*{BLANK}"
+    rf"[\"“”«»„]|{re.escape(GAP)}\s*{BLANK}|{BLANK}\s*{re.escape(GAP)}|^[^\w\[_]+{BLANK}|{BLANK} [IVX]+\b"
 )
 _FIGURE = re.compile(
     r"(?<![\w.,:/–-])(?:\d+[.,]\d+|\d[\d ]*\d\d)(?![\w:/–-]|[.,]\d)"
@@ -104,9 +115,9 @@ def find(clue: str, text: str) -> tuple[str, ...]:
     one line, and every way of filling the gaps counts, so that one find is what a person would find too."""
     left, _, right = clue.removeprefix(f"{CUT} ").removesuffix(f" {CUT}").partition(BLANK)
     left, right = left.removeprefix(GAP).lstrip(), right.removesuffix(GAP).rstrip()
-    if not left or not right:  # nothing that bounds the blank
+    if not right or (not left and clue.startswith(CUT)):  # nothing that bounds the blank
         return ()
-    starts = _reached(text, left.split(GAP))
+    starts = _reached(text, left.split(GAP)) if left else {0, *(m.end() for m in _BEGINS.finditer(text))}
     after = [part[::-1] for part in reversed(right.split(GAP))]
     ends = sorted(len(text) - at for at in _reached(text[::-1], after))
     found = []
@@ -138,11 +149,11 @@ def clues_for(
     if place is None or BLANK in passage or GAP in passage or CUT in passage:
         return
     hidden, seen = tuple(secret), set()
-    clauses = list(islice(_clauses(passage, *place.span()), CLAUSES))
+    clauses = list(_clauses(passage, *place.span()))
     for share in RARE:
         for start, end, whole in clauses:
             at = place.start() - start, place.end() - start
-            clue = _masked(passage[start:end], *at, share * words.pages, words, hidden)
+            clue = _masked(passage[start:end], *at, share * words.pages, words, hidden, begins=whole[0])
             if not clue or clue in seen:
                 continue
             seen.add(clue)
@@ -152,7 +163,7 @@ def clues_for(
 
 
 def _clauses(passage: str, start: int, end: int) -> Iterator[tuple[int, int, tuple[bool, bool]]]:
-    """Places of clauses around the anchor, those of about BEST words first; each with whether it
+    """Places of clauses around the anchor, those of about BEST words first, then a few words; each with whether it
     begins and ends with the sentence."""
     first = passage.rfind("\n", 0, start) + 1
     last = stop if (stop := passage.find("\n", end)) >= 0 else len(passage)
@@ -181,11 +192,19 @@ def _clauses(passage: str, start: int, end: int) -> Iterator[tuple[int, int, tup
             if LEAST <= shown <= MOST:
                 left += len(passage[left:start]) - len(passage[left:start].lstrip())
                 found.append((abs(shown - BEST), left, right))
-    for _, left, right in sorted(found):
+    places = [(left, right) for _, left, right in sorted(found)][:CLAUSES]
+    before = [m.start() for m in _WORD.finditer(passage, first, start)]
+    after = [m.end() for m in _WORD.finditer(passage, end, last)]
+    for back, on in WINDOWS:
+        if back <= len(before) and on <= len(after):
+            places.append((before[-back], after[on - 1]))
+    for left, right in dict.fromkeys(places):
         yield left, right, (left == first, right == last)
 
 
-def _masked(text: str, start: int, end: int, rare: float, words: Words, secret: tuple[str, ...]) -> str:
+def _masked(
+    text: str, start: int, end: int, rare: float, words: Words, secret: tuple[str, ...], *, begins: bool
+) -> str:
     """The clause with the blank in place of [start, end) and gaps for what tells too much; "" where too little is left."""
     left, right = (_gapped(side, rare, words, secret) for side in (text[:start], text[end:]))
     clue = f"{left}{BLANK}{right}"
@@ -193,9 +212,8 @@ def _masked(text: str, start: int, end: int, rare: float, words: Words, secret: 
     of = len(_WORD.findall(text[:start])) + len(_WORD.findall(text[end:]))
     least = max(LEAST, FULL * of, 1.5 * clue.count(GAP))
     enough = len(shown) >= least and sum(len(w) > 3 for w in shown) >= 2 and clue.count(GAP) <= GAPS
-    sound = (
-        left.strip() and right.strip() and not _UNSOUND.search(clue) and clue.count("(") == clue.count(")")
-    )
+    bounded = (left.strip() or begins) and right.strip()
+    sound = bounded and not _UNSOUND.search(clue) and clue.count("(") == clue.count(")")
     return clue.strip() if enough and sound else ""
 
 

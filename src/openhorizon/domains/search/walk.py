@@ -38,8 +38,8 @@ HUB = 0.02  # a page that more than this share of all pages links to is no answe
 WAY = 0.06  # nor, beyond this share, a step on the way: every chain would run through it
 HUB_LEAST = 8  # pages; no hub below this
 KNOWN, KNOWN_LEAST = (
-    0.005,
-    4,
+    0.003,
+    3,
 )  # share of all pages, and pages: what a page says that more link to may be known unread
 OFFERED, SHOWN = 8, 200  # candidates a selector chooses from; characters of each page it is shown
 CLUES, FACTS = 80, 30  # most clues of a link, and facts of a page, that are kept
@@ -63,6 +63,9 @@ class Hops:
 
 
 ANY = Hops()  # any link alike
+_YEAR_OR_NAME = re.compile(
+    r"1?\d\d\d|20\d\d|\D.*"
+)  # what may be remembered of a known thing; other figures are not
 
 
 class Fact(NamedTuple):
@@ -138,13 +141,14 @@ class Region:
         return self._facts[page]
 
     def _facts_of(self, page: Node) -> Iterator[Fact]:
+        obscure = self._is_obscure(page)
         own = self.words.telling(page.title)
         anchors = {str(e.data["anchor"]) for e in self._graph.out(page.id, EdgeKind.LINKS_TO)}
         for edge in self._graph.into(page.id, EdgeKind.SUPPORTS):
             passage = self._graph.node(edge.source)
             for text in facts_in(passage.text, self.words):
                 linked = any(text in anchor or anchor in text for anchor in anchors)
-                known = text[0].isalpha() and not self._is_obscure(page)
+                known = not obscure and _YEAR_OR_NAME.fullmatch(text)
                 if split_of(text) is not self.split or linked or known or names_in(text, own):
                     continue
                 secret = sorted({*own, *title_words(text)})
@@ -229,7 +233,7 @@ class Region:
         return page not in visited and not any(near_duplicates(title, self.pages[v].title) for v in visited)
 
     def _is_obscure(self, page: Node) -> bool:
-        """True for a page that few link to: a name it gives is not known from elsewhere."""
+        """True for a page that few link to: what it says is hardly known from elsewhere."""
         return page.data.get("indegree", 0) <= self._known
 
     def _can_be_answer(self, edge: Edge) -> bool:
