@@ -47,7 +47,7 @@ _FIGURE = re.compile(
 _NAMES = re.compile(
     r"(?<=[^\W_] )[^\W\d_]{3,}(?: [^\W\d_]{3,})*(?!\w)"
 )  # a run of words that does not begin a sentence
-_INITIALS = re.compile(r"\b[^\W\d_]\.\s*(?=[^\W\d_])")
+_INITIALS = re.compile(r"(?<![^\s(])[^\W\d_]\.\s*(?=[^\W\d_])")
 _BRACKETS = re.compile(r"\([^()]*\)")
 
 
@@ -229,7 +229,7 @@ def _ended(clue: str, begins: bool, ends: bool) -> str:
 
 def facts_in(passage: str, words: Words) -> Iterator[str]:
     """Figures, and names that are not on many pages, inside the sentences of a passage; each once."""
-    figures = (m[0] for m in _FIGURE.finditer(passage))
+    figures = (m[0] for m in _FIGURE.finditer(passage) if not m[0].endswith("00"))  # round ones are guessed
     few = max(2, RARE[-2] * words.pages)
     names = (" ".join(group) for m in _NAMES.finditer(passage) for group in _capitalised(m[0].split()))
     rare = (

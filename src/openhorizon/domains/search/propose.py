@@ -19,7 +19,7 @@ from openhorizon.graph.graph import Graph
 from openhorizon.records import Edge, Evidence, Limits, Node, Split, Task, VerifierSpec
 
 NAME = "search"
-TRIES = 2_000  # walks without a new task before a level counts as used up
+TRIES = 4_000  # walks without a new task before a level counts as used up
 FACTS = 0.75  # share of the chains of bare links that end with a fact of the last page
 SAME_END = 12  # tasks of bare links that may end with the same link
 BRIEF = ("What is {}?", "Name {}.", "Find {}.")

@@ -39,8 +39,9 @@ WAY = 0.06  # nor, beyond this share, a step on the way: every chain would run t
 HUB_LEAST = 8  # pages; no hub below this
 KNOWN, KNOWN_LEAST = (
     0.003,
-    3,
+    4,
 )  # share of all pages, and pages: what a page says that more link to may be known unread
+FIGURES = 5  # digits of a figure that nobody remembers, however well-known the page
 OFFERED, SHOWN = 8, 200  # candidates a selector chooses from; characters of each page it is shown
 CLUES, FACTS = 80, 30  # most clues of a link, and facts of a page, that are kept
 
@@ -63,9 +64,6 @@ class Hops:
 
 
 ANY = Hops()  # any link alike
-_YEAR_OR_NAME = re.compile(
-    r"1?\d\d\d|20\d\d|\D.*"
-)  # what may be remembered of a known thing; other figures are not
 
 
 class Fact(NamedTuple):
@@ -148,7 +146,7 @@ class Region:
             passage = self._graph.node(edge.source)
             for text in facts_in(passage.text, self.words):
                 linked = any(text in anchor or anchor in text for anchor in anchors)
-                known = not obscure and _YEAR_OR_NAME.fullmatch(text)
+                known = not obscure and sum(c.isdigit() for c in text) < FIGURES
                 if split_of(text) is not self.split or linked or known or names_in(text, own):
                     continue
                 secret = sorted({*own, *title_words(text)})
