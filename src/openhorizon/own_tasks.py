@@ -21,7 +21,7 @@ from openhorizon.files import write_whole
 from openhorizon.records import Judged, Record, Task
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
 
-PER_ANSWER = 6  # accepted tasks; what is asked for more often can be guessed
+PER_ANSWER = 7  # accepted tasks; what is asked for more often can be guessed
 
 
 class Made(Record, kw_only=True):

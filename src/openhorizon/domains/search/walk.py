@@ -41,6 +41,7 @@ KNOWN, KNOWN_LEAST = (
     0.003,
     4,
 )  # share of all pages, and pages: what a page says that more link to may be known unread
+NAMES = 1  # fewer links than that make a page known for its names
 FIGURES = 5  # digits of a figure that nobody remembers, however well-known the page
 OFFERED, SHOWN = 8, 200  # candidates a selector chooses from; characters of each page it is shown
 CLUES, FACTS = 80, 30  # most clues of a link, and facts of a page, that are kept
@@ -139,14 +140,16 @@ class Region:
         return self._facts[page]
 
     def _facts_of(self, page: Node) -> Iterator[Fact]:
-        obscure = self._is_obscure(page)
+        obscure, named = self._is_obscure(page), self._is_obscure(page, NAMES)
         own = self.words.telling(page.title)
         anchors = {str(e.data["anchor"]) for e in self._graph.out(page.id, EdgeKind.LINKS_TO)}
         for edge in self._graph.into(page.id, EdgeKind.SUPPORTS):
             passage = self._graph.node(edge.source)
             for text in facts_in(passage.text, self.words):
                 linked = any(text in anchor or anchor in text for anchor in anchors)
-                known = not obscure and sum(c.isdigit() for c in text) < FIGURES
+                known = sum(c.isdigit() for c in text) < (0 if obscure else FIGURES) or (
+                    text[0].isalpha() and not named
+                )
                 if split_of(text) is not self.split or linked or known or names_in(text, own):
                     continue
                 secret = sorted({*own, *title_words(text)})
@@ -230,9 +233,9 @@ class Region:
         title = self.pages[page].title
         return page not in visited and not any(near_duplicates(title, self.pages[v].title) for v in visited)
 
-    def _is_obscure(self, page: Node) -> bool:
+    def _is_obscure(self, page: Node, fewer: int = 0) -> bool:
         """True for a page that few link to: what it says is hardly known from elsewhere."""
-        return page.data.get("indegree", 0) <= self._known
+        return page.data.get("indegree", 0) <= self._known - fewer
 
     def _can_be_answer(self, edge: Edge) -> bool:
         """True where the walk may end with this link. A bare one leads to a name that is not everywhere, from an obscure
@@ -243,7 +246,7 @@ class Region:
             if (
                 crowd > self._crowd
                 or not anchor[:1].isupper()
-                or not self._is_obscure(self.pages[edge.source])
+                or not self._is_obscure(self.pages[edge.source], NAMES)
             ):
                 return False
         return not page.title.isdigit() and self.is_ours(edge.target)
