@@ -125,3 +125,42 @@ def test_nonsense_is_an_error_that_says_where(serve):
 )
 def test_thoughts_are_left_out(text, answer):
     assert spoken(text) == answer
+
+
+def test_a_model_in_this_process_can_be_asked_from_inside_an_event_loop():
+    import asyncio
+
+    from tiny import chat, model
+
+    from openhorizon.engines.ask import Local
+
+    async def inside() -> tuple[str, str]:
+        return ask("What is the sister of Amber Bay?"), ask("What is the sister of Amber Bay?")
+
+    ask = Local(model(), chat(), max_tokens=8)
+    first, second = asyncio.run(inside())
+    assert first == second  # greedy
+    ask.close()
+
+
+def test_the_command_asks_the_server_and_keeps_the_template_where_the_rewriting_is_poor(serve, tmp_path):
+    from typer.testing import CliRunner
+
+    from openhorizon.cli import app
+    from openhorizon.domains.search.encyclopedia import material, write_folder
+    from openhorizon.records import Document
+
+    write_folder([d for d in material(0, "full") if isinstance(d, Document)][:60], tmp_path / "pages")
+    server = serve((200, said("no")))
+    out = tmp_path / "t.jsonl"
+    command = ["propose", "search", "--corpus", str(tmp_path / "pages"), "-n", "2", "--out", str(out)]
+    done = CliRunner().invoke(app, [*command, "--ask", server.url, "--ask-model", "m", "--topic-shift", "1"])
+    assert done.exit_code == 0, done.output
+    assert "rewritten  0 of 2" in done.output
+    assert [body["model"] for _, body in server.asked] == ["m", "m"]
+    questions = [json.loads(line)["instruction"] for line in out.read_text().splitlines()]
+    assert all(
+        q in body["messages"][0]["content"] for q, (_, body) in zip(questions, server.asked, strict=True)
+    )
+    for wrong in (["--ask", server.url], ["--ask", "nowhere", "--ask-model", "m"], ["--ask-hops"]):
+        assert isinstance(CliRunner().invoke(app, [*command, *wrong]).exception, (UserError, SystemExit))
