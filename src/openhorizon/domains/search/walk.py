@@ -41,7 +41,7 @@ KNOWN, KNOWN_LEAST = (
     0.003,
     4,
 )  # share of all pages, and pages: what a page says that more link to may be known unread
-NAMES = 1  # fewer links than that make a page known for its names
+NAMES = 1  # so many links fewer may lead to a page that is asked for a name, which is remembered sooner than a figure
 FIGURES = 5  # digits of a figure that nobody remembers, however well-known the page
 OFFERED, SHOWN = 8, 200  # candidates a selector chooses from; characters of each page it is shown
 CLUES, FACTS = 80, 30  # most clues of a link, and facts of a page, that are kept
