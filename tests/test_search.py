@@ -15,11 +15,23 @@ from openhorizon.corpus import read, to_graph
 from openhorizon.domains.domain import Order, Resources, Size
 from openhorizon.domains.names import FIRST, SECOND, split_of
 from openhorizon.domains.search import DOMAIN
-from openhorizon.domains.search.clues import BLANK, Words, akin, clues_for, find, names_in, near_duplicates
+from openhorizon.domains.search.clues import (
+    BLANK,
+    CUT,
+    GAP,
+    Words,
+    akin,
+    clues_for,
+    find,
+    names_in,
+    near_duplicates,
+)
 from openhorizon.domains.search.encyclopedia import material, write_folder
 from openhorizon.domains.search.own_corpus import load, order, propose_from_corpus
+from openhorizon.domains.search.propose import propose
+from openhorizon.domains.search.rewrite import rewriter
 from openhorizon.domains.search.verify import same_name, stated
-from openhorizon.domains.search.walk import Region
+from openhorizon.domains.search.walk import Hops, Region, region_of
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import ConfigError, CorpusError
 from openhorizon.graph.graph import Graph
@@ -354,16 +366,151 @@ def test_forms_of_a_name_are_known_and_other_names_are_not():
     assert names_in("in the towns of old", ("town",))
 
 
-def test_a_clue_fits_once_and_has_the_commonest_words():
-    page = (
-        "The big tree grows by the river near Xanadu castle.\n\nThe small bush grows by the river far away."
+def test_a_clue_fits_once_leaves_out_what_tells_and_may_begin_with_its_blank():
+    page = "Kaut kas cits. 2000 godā kūpā ar Cyblys pogostu īstateja jaunu nūvodu.\n\nCyts pogosts beja vacs i mozs."
+    words = Words([page] * 3 + ["kaut kas beja ar pogostu i jaunu nūvodu"] * 3)
+    clues = list(clues_for("2000", page.split("\n\n")[0], page, words))
+    assert clues[0] == f"{BLANK} godā kūpā ar {GAP} pogostu īstateja jaunu nūvodu."
+    assert all(find(clue, page) == ("2000",) for clue in clues)
+    hidden = next(iter(clues_for("nūvodu", page.split("\n\n")[0], page, words, ["pogosts"])))
+    assert hidden.count("pogost") == 0
+
+
+def test_every_way_of_filling_the_gaps_counts():
+    page = "In it were the big, the small, the old and the new one."
+    assert find(f"were {GAP}, the {BLANK}, the {GAP} one", page) == ("small",)
+    assert find(f"{CUT} the {BLANK}, {CUT}", page) == ("big", "small")
+    assert find(f"{CUT} {BLANK}, the {CUT}", page) == ()
+
+
+def test_glosses_give_no_clue():
+    page = "Sorma (Latvian: sarma; Russian: inej) is a kind of frost that grows on trees in winter."
+    assert list(clues_for("Latvian", page, page, Words([page]))) == []
+
+
+@pytest.fixture
+def wiki() -> tuple[Resources, Task]:
+    """A chain of three pages, and a question about it whose last clue is as full as can be."""
+    names = [n for n in TRAIN_NAMES if split_of(n) is Split.TRAIN][:12]
+    pages = []
+    for n, (here, there) in enumerate(itertools.pairwise(names)):
+        text = f"It lies on a slow river. People often go from here to {there} when the summer is over and the market closes."
+        links = (Link(anchor=there, target=f"c/{there}", paragraph=0, relation=""),)
+        pages.append(
+            Document(id=f"c/{here}", title=here, text=f"{text} The year was odd{n}.", source="", links=links)
+        )
+    pages.append(
+        Document(
+            id=f"c/{names[-1]}", title=names[-1], text="The last of them, with nothing to say.", source=""
+        )
     )
-    words = Words([page, "the river by the way", "the big the small", "castle"])
-    clues = list(clues_for("river", page.split("\n\n")[0], page, words))
-    assert clues
-    assert all(find(clue, page) == ("river",) and BLANK in clue for clue in clues)
-    assert words.rarity(clues[0]) == min(words.rarity(c) for c in clues)
-    assert "Xanadu" in clues[-1] or "near" in clues[0]
+    graph = Graph(*to_graph(pages, "search"))
+    work = Resources(graph, Index.of_graph(graph), Echo())
+    return work, next(DOMAIN.propose(graph, order(0, (3,))))
+
+
+def test_without_a_passage_the_expert_does_not_reach_the_answer(wiki):
+    work, task = wiki
+    assert verdicts(played((task,), work)) == [True]
+    for piece in task.evidence:
+        (group,) = played((task,), DOMAIN.without(work, piece.node))  # type: ignore[misc]
+        assert group.judged[0].verdict.parts["answer"] == 0.0
+        assert (
+            DOMAIN.without(work, piece.node).graph.node(piece.node.partition("#")[0]).text.count(piece.text)
+            == 0
+        )  # type: ignore[misc]
+    assert work.graph.node(task.evidence[0].node).text == task.evidence[0].text  # the original is as it was
+
+
+def test_an_attempt_that_searches_once_finds_what_a_search_tells(wiki):
+    work, task = wiki
+    tells = replace(task, instruction=f"Who is the {task.evidence[-1].text}", answer=task.answer)
+    scripts = list(DOMAIN.lookups(tells))
+    assert len(scripts) == 5
+    right = []
+    for script in scripts:
+        (group,) = played((tells,), work, say=lambda _, script=script: script)
+        right.append(group.judged[0].verdict.parts["answer"])
+    assert 1.0 in right
+
+
+def test_a_rejected_task_is_repaired_with_a_sound_one_or_not_at_all(wiki):
+    work, task = wiki
+    region = region_of(work.graph, "search", task.split)
+    mended = DOMAIN.repair(task, "2 answers fit the question", work, random.Random(0))  # type: ignore[misc]
+    assert mended is None or mended.answer != task.answer
+    brief = tasks("mini", Split.TRAIN, 1)[0]
+    assert (
+        DOMAIN.repair(brief, "the question contains the answer", resources("mini"), random.Random(0)) is None
+    )  # type: ignore[misc]
+    assert region is region_of(work.graph, "search", task.split)
+
+
+def test_a_selector_chooses_the_next_page_and_nonsense_leaves_it_to_the_seed(wiki):
+    work, _ = wiki
+    asked: list[str] = []
+
+    def last(text: str) -> str:
+        asked.append(text)
+        return "none of them"
+
+    some = list(itertools.islice(propose(work.graph, order(0, (2, 3)), Hops(select=last)), 4))
+    plain = list(itertools.islice(propose(work.graph, order(0, (2, 3))), 4))
+    assert asked and "1. " in asked[0]  # noqa: PT018
+    assert [t.instruction for t in some] == [
+        t.instruction for t in plain
+    ]  # one link a page: nothing to choose
+
+
+def test_topic_shift_prefers_pages_of_other_words():
+    names = TRAIN_NAMES[:4]
+    same, other = "frost water winter river stone", "violin opera singer theatre stage"
+    texts = [f"{same} leads to {names[1]} and to {names[2]}", f"{same} again", f"{other} instead", "x" * 30]
+    links = [(Link(anchor=names[1], target="c/1", paragraph=0, relation="a"), Link(anchor=names[2], target="c/2", paragraph=0, relation="b")), (), (), ()]  # fmt: skip
+    pages = [
+        Document(id=f"c/{n}", title=names[n], text=texts[n], source="", links=links[n]) for n in range(4)
+    ]
+    graph = Graph(*to_graph(pages, "search"))
+    plain, shifted = (Region(graph, "search", Split.TRAIN, Hops(shift=shift)) for shift in (0.0, 50.0))
+    shifted.words = plain.words = Words([*texts, *["more pages"] * 30])
+
+    def ends(region: Region) -> set[str]:
+        return {region.walk("c/0", 1, random.Random(seed))[0].target for seed in range(12)}
+
+    assert ends(plain) == {"c/1", "c/2"}
+    assert ends(shifted) == {"c/2"}
+
+
+def test_a_rewriting_is_kept_only_if_it_leaks_nothing_and_rests_on_the_evidence(wiki):
+    work, task = wiki
+    words = Words(n.text for n in work.graph.nodes("search", NodeKind.ENTITY))
+    good = f"Beginning at {task.setup['start']}, go on as the market closes each time; where do you end up?"
+    heard: list[str] = []
+
+    def model(question: str, *, told: bool = True, alone: bool = False, cut: bool = False):
+        def ask(text: str) -> str:
+            if text.startswith("Rewrite"):
+                return question
+            full = text.count("\n\n[") >= len(task.evidence)
+            knows = alone if "[" not in text.partition("Question:")[0] else told if full else cut
+            return f"<answer>{task.answer if knows else 'unknown'}</answer>"
+
+        return rewriter(work.graph, words, ask, heard=heard.append)(task)
+
+    kept = model(good)
+    assert kept is not None
+    assert (kept.instruction, kept.answer, kept.plan) == (good, task.answer, task.plan)
+    assert kept.id != task.id
+    assert model(f"{good} Surely {task.answer}.") is None
+    assert model("Where do you end up if you go on as the market closes?") is None
+    assert model("Short?") is None
+    assert model(good, told=False) is None
+    assert model(good, alone=True) is None
+    assert model(good, cut=True) is None
+    assert [why.partition(" is ")[2] for why in heard if " is " in why] == [
+        "said", "not named", "not found from the evidence", "known without any evidence",
+        "found without the last piece of evidence",
+    ]  # fmt: skip
 
 
 def test_walks_visit_no_page_twice_and_get_out_of_dead_ends():
@@ -408,7 +555,8 @@ def test_a_users_folder_of_linked_pages_gives_tasks_that_the_expert_solves(own):
     for task in some:
         assert task.answer not in task.instruction
         assert task.setup["start"] in task.instruction
-        assert task.instruction.count(BLANK) == len(task.plan) == len(task.evidence)
+        assert task.instruction.count(BLANK) == len(task.plan) + 1  # once more where the marks are explained
+        assert len(task.plan) == len(task.evidence)
         assert all(Path(e.source).is_file() for e in task.evidence)
 
 

@@ -16,6 +16,7 @@ from openhorizon.errors import InfrastructureError, SandboxError, UserError
 from openhorizon.records import (
     Completion,
     Evidence,
+    Group,
     Judged,
     Message,
     NodeKind,
@@ -29,12 +30,15 @@ from openhorizon.records import (
 )
 from openhorizon.rollout.attempt import Play
 from openhorizon.selfplay.curate import (
+    Variety,
     curate,
     distinct_histories,
     distinct_tasks,
     long_enough,
+    report,
     without_copies,
 )
+from openhorizon.selfplay.difficulty import attempted, difficulty, select_mixed
 from openhorizon.selfplay.game import disjoint, play
 
 GRAPH = graph_of()
@@ -155,14 +159,14 @@ def test_evidence_that_was_not_consulted_rejects_and_page_and_passage_cover_each
 
 
 def test_a_passage_read_covers_its_page_but_not_another_passage():
-    from openhorizon.selfplay.accept import _unread
+    from openhorizon.selfplay.accept import unread
 
     run = game().demonstrations[0].trajectory
     page = run.turns[1].results[0].sources[0]
     results = (msgspec.structs.replace(run.turns[1].results[0], sources=(f"{page}#1",)),)
     run = msgspec.structs.replace(run, turns=(msgspec.structs.replace(run.turns[1], results=results),))
     evidence = tuple(Evidence(node=n, text="", source="") for n in (page, f"{page}#1", f"{page}#2"))
-    assert _unread(evidence, run) == [f"{page}#2"]
+    assert unread(evidence, run) == [f"{page}#2"]
 
 
 def test_an_answer_or_a_shortcut_in_the_question_rejects():
@@ -347,8 +351,131 @@ def test_tasks_and_histories_are_curated():
     assert long_enough(outcome.demonstrations, calls=2).removed == ()
     pairs = list(zip(outcome.tasks, outcome.demonstrations))
     copies = [(t, msgspec.structs.replace(j, trajectory=renamed(j.trajectory))) for t, j in pairs[:2]]
-    assert curate(TOWNS, pairs + copies) == (pairs, {"too short": 0, "near-copy": 2})
-    assert curate(replace(TOWNS, min_calls=3), pairs) == ([], {"too short": 6, "near-copy": 0})
+    kept, removed = curate(TOWNS, pairs + copies)
+    assert kept == pairs
+    assert {name: len(gone) for name, gone in removed.items()} == {
+        "too short": 0,
+        "guessed": 0,
+        "near-copy": 2,
+    }
+    kept, removed = curate(replace(TOWNS, min_calls=3), pairs)
+    assert kept == []
+    said = report(removed, examples=1)
+    assert said["too short"] == {
+        "removed": 6, "examples": [{"id": pairs[0][1].trajectory.id, "why": "2 of at least 3 tool calls"}],
+    }  # fmt: skip
+
+
+def test_guesses_and_told_answers_are_curated_away():
+    outcome = game(count=3)
+    pairs = list(zip(outcome.tasks, outcome.demonstrations))
+    task, judged = pairs[0]
+    run = judged.trajectory
+    blind = tuple(
+        msgspec.structs.replace(
+            turn, results=tuple(msgspec.structs.replace(r, sources=()) for r in turn.results)
+        )
+        for turn in run.turns
+    )
+    guess = msgspec.structs.replace(judged, trajectory=msgspec.structs.replace(run, turns=blind))
+    kept, removed = curate(TOWNS, [(task, guess), *pairs[1:]])
+    assert kept == pairs[1:]
+    assert [r.why for r in removed["guessed"]] == [f"answered without having read {task.evidence[0].node}"]
+    prompt = (*run.prompt, Message(role="user", content=f"Hint: {task.answer.upper()}"))
+    told = msgspec.structs.replace(judged, trajectory=msgspec.structs.replace(run, prompt=prompt))
+    first = run.turns[0]
+    seen = msgspec.structs.replace(first.results[0], text=f"see {task.answer}")
+    early = (msgspec.structs.replace(first, results=(seen,)), *run.turns[1:])
+    shown = msgspec.structs.replace(judged, trajectory=msgspec.structs.replace(run, id="early", turns=early))
+    kept, removed = curate(TOWNS, [(task, told), (task, shown), *pairs[1:]], leaks=True)
+    assert kept == pairs[1:]
+    assert [r.why for r in removed["answer told"]] == [
+        "the prompt tells the answer", "an observation before any reading tells the answer",
+    ]  # fmt: skip
+
+
+FULL = Order(split=Split.TRAIN, seed=0, size="full")
+
+
+def test_an_attempt_that_looks_once_and_is_right_makes_a_look_up():
+    def lookups(task):
+        yield TOWNS.expert(task)
+
+    said = [game(replace(TOWNS, lookups=lookups), order=o, partial=True) for o in (TRAIN,)]
+    assert said[0].reasons == {}  # at mini size they are not played
+    with pytest.raises(
+        UserError, match=r"'process_informative' \(200 of 200\).*searched once and answered was right"
+    ):
+        game(replace(TOWNS, lookups=lookups), order=FULL)
+
+
+def test_evidence_that_is_not_needed_is_found_by_taking_it_away():
+    with pytest.raises(UserError, match=r"'evidence_covering'.*is reached without towns/"):
+        game(replace(TOWNS, without=lambda resources, node: resources), order=FULL)
+    empty = resources_of(graph_of(99))
+    assert game(replace(TOWNS, without=lambda resources, node: empty), order=FULL).reasons == {}
+
+
+def test_rejected_tasks_are_repaired_a_few_times_and_counted():
+    broken = replace(TOWNS, propose=lambda g, o: (changed(t, verifiers=()) for t in TOWNS.propose(g, o)))
+
+    def repair(task, why, resources, rng):
+        assert why == "the task has no verifier"
+        tried = task.id.count("+")
+        sound = next(t for t in TOWNS.propose(GRAPH, TRAIN) if t.setup == task.setup)
+        fields = {"id": f"{task.id}+", "instruction": f"{task.instruction} Again {tried}."}
+        return changed(sound if tried == 2 else task, **fields)
+
+    outcome = game(replace(broken, repair=repair), count=3)
+    assert outcome.repaired == len(outcome.tasks) == 3
+    assert outcome.reasons == {"verifiable": 9}
+    assert outcome.whys == {"verifiable: the task has no verifier": 9}
+    assert [p.mends for p in outcome.proposals[:4]] == ["", *(p.task.id for p in outcome.proposals[:3])]
+    assert {one.task.id for one in outcome.written()} >= {p.task.id for p in outcome.proposals}
+    never = replace(broken, repair=lambda task, why, resources, rng: None)
+    assert "accepted 0 of the 1 tasks" in hopeless(never)
+
+
+def test_a_rewriting_takes_the_tasks_place_if_the_checks_let_it():
+    def better(task):
+        return changed(task, id=f"{task.id}/said", instruction=f"Tell me: {task.instruction}")
+
+    outcome = game(count=3, rewrite=better)
+    assert [t.id.rpartition("/")[2] for t in outcome.tasks] == ["said"] * 3
+    telling = game(count=3, rewrite=lambda t: changed(better(t), instruction=f"{t.instruction} {t.answer}?"))
+    assert telling.tasks == game(count=3).tasks
+
+
+def test_accepted_tasks_stay_different():
+    def same_twice(graph, order):
+        for task in TOWNS.propose(graph, order):
+            yield task
+            yield changed(task, id=f"{task.id}/b", instruction=f"And now: {task.instruction}")
+
+    outcome = game(replace(TOWNS, propose=same_twice), count=4, variety=Variety(per_answer=1))
+    assert outcome.reasons == {"varied": 3}
+    assert len({t.answer for t in outcome.tasks}) == 4
+
+
+def test_difficulty_is_a_rate_with_its_interval_and_mixed_groups_are_kept():
+    tasks, demos = game(count=3).tasks, game(count=3).demonstrations
+    wrong = [msgspec.structs.replace(d, verdict=Verdict(score=0.0, passed=False)) for d in demos]
+    mixed = Group(task=tasks[0], judged=(demos[0], wrong[0], wrong[0], wrong[0]))
+    right, failed, none = (
+        Group(task=t, judged=j) for t, j in zip(tasks, ((demos[0],) * 4, (wrong[1],) * 4, ()))
+    )
+    kept = select_mixed([right, mixed, failed, none])
+    assert kept.kept == (mixed,)
+    assert [r.why for r in kept.removed] == [
+        "all right, of 4 attempts", "all wrong, of 4 attempts", "none judged, of 0 attempts",
+    ]  # fmt: skip
+    found = difficulty(mixed)
+    assert (found.attempts, found.passed, found.rate) == (4, 1, 0.25)
+    assert 0 < found.low < 0.25 < found.high < 1
+    by_id = {t.id: t for t in tasks}
+    engine = ScriptedEngine(lambda name: TOWNS.expert(by_id[name.rpartition("@")[0]]))
+    groups = attempted(TOWNS, tasks, Play(engine=engine, resources=RESOURCES), 2)
+    assert [difficulty(g).passed for g in groups] == [2, 2, 2]
 
 
 def renamed(run: Trajectory) -> Trajectory:

@@ -1,7 +1,10 @@
 """Search tasks from a user's own documents, as a file that a person can read: one JSON object a line."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +12,17 @@ import msgspec
 
 from openhorizon.config import CorpusPlan
 from openhorizon.domains import domain_of
-from openhorizon.domains.domain import Resources
+from openhorizon.domains.domain import Ask, Resources
 from openhorizon.domains.search import own_corpus
-from openhorizon.errors import RunError
+from openhorizon.domains.search.propose import NAME, propose
+from openhorizon.domains.search.rewrite import rewriter
+from openhorizon.domains.search.walk import ANY, Hops, region_of
+from openhorizon.errors import RunError, UserError
 from openhorizon.files import write_whole
 from openhorizon.records import Judged, Record, Task
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
+
+PER_ANSWER = 7  # accepted tasks; what is asked for more often can be guessed
 
 
 class Made(Record, kw_only=True):
@@ -23,6 +31,9 @@ class Made(Record, kw_only=True):
     accepted: int
     rejected: dict[str, int]  # acceptance check -> proposals
     pages: int  # read
+    rewritten: dict[str, int]  # what came of the rewritings by a model: "" for kept, else why not -> tasks
+    reasons: dict[str, int]  # the same in words -> proposals
+    repaired: int  # accepted tasks that had been rejected before
     skipped: str  # pages left out and why, one line
     short: str = ""  # why fewer tasks than asked for; "" if there are enough
 
@@ -53,6 +64,9 @@ def make(
     count: int,
     out: str | Path,
     seed: int = 0,
+    *,
+    ask: Ask | None = None,
+    hops: Hops = ANY,
     done: Callable[[int], None] = lambda n: None,
     plan: CorpusPlan | None = None,
     horizon: str = "short",
@@ -61,21 +75,34 @@ def make(
     expert through the real tools. With `horizon` "long" they are surveys of 60 to 300 calls, and None is a corpus too:
     generated chronicles.
 
-    `done(n)` hears of n newly accepted tasks; `plan` says how the corpus is read. CorpusError: unreadable or without links. UserError: not one accepted
+    With `ask`, a model says each accepted task in its own words, where its own checks and ours let it. `hops` says how the
+    walks choose their way, `plan` how the corpus is read. `done(n)` hears of n newly accepted tasks. CorpusError:
+    unreadable or without links. UserError: not one accepted
     task. RunError: `out` cannot be written, which is seen before the work begins.
     """
+    from openhorizon.selfplay.curate import Variety
     from openhorizon.selfplay.game import play
 
     out = Path(out)
     _writable(out)
-    domain = domain_of("search", horizon)
+    domain, rewrite = domain_of("search", horizon), None
+    if horizon == "long" and (ask is not None or hops != ANY):
+        raise UserError(
+            "--ask, --ask-hops and --topic-shift are of chains; surveys (--horizon long) know none"
+        )
     wiki = (plan or CorpusPlan()).wiki
     own = own_corpus.generated(seed) if corpus is None else own_corpus.load(corpus, wiki)
-    sandbox = LazySandbox()
+    order, sandbox, said = own_corpus.order(seed), LazySandbox(), Counter[str]()
+    if hops != ANY:
+        domain = replace(domain, propose=partial(propose, hops=hops))
+    if ask is not None:
+        words = region_of(own.graph, NAME, order.split, hops).words
+        rewrite = rewriter(own.graph, words, ask, heard=lambda why: said.update([why]))
+    variety = Variety(PER_ANSWER) if horizon == "short" else None
     try:
         outcome = play(
-            domain, own.graph, own_corpus.order(seed), Resources(own.graph, own.index, sandbox), count,
-            partial=True, done=done,
+            domain, own.graph, order, Resources(own.graph, own.index, sandbox), count,
+            partial=True, variety=variety, rewrite=rewrite, done=done,
         )  # fmt: skip
     finally:
         sandbox.close()
@@ -83,9 +110,26 @@ def make(
         out, (line(t, j).encode() + b"\n" for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True))
     )
     return Made(
-        accepted=len(outcome.tasks), rejected=outcome.reasons, pages=len(own.index), skipped=str(own.skipped),
+        accepted=len(outcome.tasks), rejected=outcome.reasons, reasons=outcome.whys,
+        repaired=outcome.repaired, rewritten=dict(said), pages=len(own.index), skipped=str(own.skipped),
         short=outcome.short,
     )  # fmt: skip
+
+
+def asking(what: str, model: str) -> Ask:
+    """Who is asked: the server at a URL, or the model of a folder. UserError or ModelError: it cannot be."""
+    from openhorizon.engines.ask import Endpoint, Local
+
+    if what.startswith(("http://", "https://")):
+        if not model:
+            raise UserError(f"--ask {what} needs the model's name there: add --ask-model NAME")
+        return Endpoint(what, model)
+    if not Path(what).is_dir():
+        raise UserError(f"--ask {what} is neither a URL (http://...) nor a model's folder")
+    from openhorizon.chat.chat import Chat
+    from openhorizon.training.model import load_model
+
+    return Local(load_model(what), Chat.load(what))
 
 
 def line(task: Task, judged: Judged) -> str:

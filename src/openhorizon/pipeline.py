@@ -80,16 +80,20 @@ def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
 
 
 def demonstrate(run: Run, workers: Workers, tick: Tick) -> Summary:
-    """The experts' attempts at training tasks, curated: near-duplicates and too short ones out."""
-    from openhorizon.selfplay.curate import curate
+    """The experts' attempts at training tasks, curated; what each filter removed stands in selfplay/curation.json."""
+    from openhorizon.selfplay import curate as curation
 
     kept = removed = 0
+    said: dict[str, Summary] = {}
     for name in run.recipe.domains:
         solved = run.stage("tasks").read_jsonl(f"{name}/{Split.TRAIN}.solved.jsonl", Pair)
-        chosen, dropped = curate(DOMAINS[name], [(p.task, p.judged) for p in solved])
+        pairs = [(p.task, p.judged) for p in solved]
+        chosen, dropped = curation.curate(DOMAINS[name], pairs, leaks=run.recipe.size == "full")
+        said[name] = curation.report(dropped)
         run.stage("demonstrations").write_jsonl(f"{name}.jsonl", [Pair(task=t, judged=j) for t, j in chosen])
-        kept, removed = kept + len(chosen), removed + sum(dropped.values())
+        kept, removed = kept + len(chosen), removed + sum(map(len, dropped.values()))
         tick(1)
+    run.write_json("selfplay/curation.json", said)
     return {"demonstrations": kept, "removed": removed}
 
 

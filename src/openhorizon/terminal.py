@@ -102,8 +102,16 @@ def show_made(made: "Made", asked: int, file: Path, out: Console) -> None:
     """What came of a user's own documents."""
     rejected = ", ".join(f"{check} {n}" for check, n in made.rejected.items()) or "none"
     say(out, f"pages      {made.pages:,} read; {made.skipped}")
-    say(out, f"accepted   {made.accepted:,} tasks, written to {file}")
+    say(out, f"accepted   {made.accepted:,} tasks, {made.repaired:,} of them repaired; written to {file}")
     say(out, f"rejected   {rejected}")
+    for why, n in made.reasons.items():
+        say(out, f"           {n:>5,}  {why}")
+    if made.rewritten:
+        kept = made.rewritten.get("", 0)
+        say(out, f"rewritten  {kept:,} of {sum(made.rewritten.values()):,} by the model that was asked")
+        for why, n in sorted(made.rewritten.items()):
+            if why:
+                say(out, f"           {n:>5,}  {why}")
     if made.short:
         say(out, f"FEWER than the {asked} tasks asked for: {made.short}")
 

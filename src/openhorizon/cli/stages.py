@@ -63,9 +63,24 @@ def propose(
             help="Of propose search. long: surveys of 60 to 300 calls; without --corpus, of generated pages.",
         ),
     ] = "short",
+    ask: Annotated[
+        str | None,
+        typer.Option(
+            "--ask", metavar="URL|FOLDER",
+            help="With --corpus: a model that says the questions in its own words, and checks them; an OpenAI-compatible "
+            "server (its key in the environment variable OPENHORIZON_ASK_KEY) or a model's folder.",
+        ),
+    ] = None,
+    ask_model: Annotated[str, typer.Option("--ask-model", metavar="NAME", help="The model's name at the URL.")] = "",
+    choose: Annotated[
+        bool, typer.Option("--ask-hops", help="With --ask: the model also chooses where each chain goes on.")
+    ] = False,
+    shift: Annotated[
+        float, typer.Option("--topic-shift", min=0, help="With --corpus: above 0, chains prefer pages of other topics.")
+    ] = 0.0,
     settings: Settings = None,
     runs: Runs = RUNS,
-) -> None:
+) -> None:  # fmt: skip
     """Propose, solve and accept a run's tasks; or, with --corpus, multi-hop search tasks from your own documents.
 
     With --corpus, --set says how a MediaWiki dump is read: --set wiki.tails=Quellen,Weblinks leaves out these sections.
@@ -79,15 +94,20 @@ def propose(
             raise UserError(
                 f"--corpus makes tasks of the domain search, not of {run}: openhorizon propose search --corpus …"
             )
+        if choose and not ask:
+            raise UserError("--ask-hops needs --ask: who is to choose?")
         from openhorizon.config import CorpusPlan
-        from openhorizon.own_tasks import make
+        from openhorizon.domains.search.walk import Hops
+        from openhorizon.own_tasks import asking, make
         from openhorizon.settings import in_range, override
         from openhorizon.terminal import Progress, show_made
 
         plan = in_range(override(CorpusPlan(), settings or ()))
+        asked = asking(ask, ask_model) if ask else None
+        hops = Hops(shift=shift, select=asked if choose else None)
         shown = Progress()
         with shown("propose", count) as tick:
-            made = make(corpus, count, out, seed, tick, plan, horizon)
+            made = make(corpus, count, out, seed, ask=asked, hops=hops, done=tick, plan=plan, horizon=horizon)
         show_made(made, count, out, shown.out)
         return
     if run == "search" and found(run, runs) is None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import random
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -175,6 +176,11 @@ def no_shortcut(task: Task, resources: Resources) -> str:
     return ""
 
 
+def no_lookups(task: Task) -> Iterable[Expert]:
+    """The domain's tools offer no short way to try."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Domain:
     """One of the six domains. All fields are functions or values; state lives in what `open` returns."""
@@ -202,6 +208,13 @@ class Domain:
     shortcut: Callable[[Task, Resources], str] = (
         no_shortcut  # why a task is ambiguous or has a short way; "" if not
     )
+    # attempts that look once and then answer; at full size each is played, and none may reach the answer
+    lookups: Callable[[Task], Iterable[Expert]] = no_lookups
+    # what is left of the resources without a piece of evidence (id of its node); at full size the expert is played on
+    # it and must not reach the answer; None: the domain's evidence cannot be taken away
+    without: Callable[[Resources, str], Resources] | None = None
+    # another task in place of one rejected for a reason, not yet checked; None: not to be mended
+    repair: Callable[[Task, str, Resources, random.Random], Task | None] | None = None
     # the messages an attempt begins with; None: the protocol as the system's message, the instruction as the user's
     opening: Callable[[Task], tuple[Message, ...]] | None = None
     full_tools: tuple[Tool, ...] = ()  # of full tasks, where they differ from `tools`; (): they do not

@@ -1,8 +1,9 @@
 """The five acceptance checks: what a proposed task must show before anyone learns from it.
 
 Each check is a function of a `Case` (the task, the solver's attempts, the lazy attempts) that returns a reason to
-reject it, or "". The lazy attempts were really played, through the same rollout as every other attempt: one says
-nothing at all, the others give what `domain.guesses` offers, none looks at anything.
+reject it, or "". Everything they look at was really played, through the same rollout as every other attempt: the lazy
+attempts (one says nothing at all, the others give what `domain.guesses` offers, none looks at anything); at full size
+also the look-ups, which search once and answer, and the expert's attempts without each piece of evidence.
 """
 
 from collections.abc import Callable, Container
@@ -23,6 +24,8 @@ class Case:
     resources: Resources
     lazy: tuple[tuple[str, Judged], ...]  # what was answered without looking, and what came of it
     attempts: tuple[Judged | Trajectory, ...] = ()  # the solver's
+    lookups: tuple[Judged, ...] = ()  # looked once, then answered
+    spared: tuple[str, ...] = ()  # evidence without which the answer was reached all the same
     raised: str = ""  # what a verifier raised on any of these attempts, "" if none did
 
     @property
@@ -61,7 +64,8 @@ def valid(case: Case) -> str:
 
 
 def process_informative(case: Case) -> str:
-    """(iii) Not a one-shot look-up: passing takes the domain's least number of calls, and no guess passes."""
+    """(iii) Not a one-shot look-up: passing takes the domain's least number of calls, no guess passes, and no attempt
+    that looks once is right."""
     needed = case.domain.min_calls if case.domain.tools else 0
     fewest = min((_calls(a.trajectory) for a in case.passing), default=needed)
     if fewest < needed:
@@ -69,16 +73,21 @@ def process_informative(case: Case) -> str:
     for answer, played in case.lazy:
         if played.verdict.passed:
             return f"an attempt that looked at nothing passed with {answer!r}"
+    if any(reached(played) for played in case.lookups):
+        return "an attempt that searched once and answered was right"
     return ""
 
 
 def evidence_covering(case: Case) -> str:
-    """(iv) A passing attempt consulted all of E_q; where there are no tools, the instruction holds the texts."""
+    """(iv) A passing attempt consulted all of E_q, and no piece of it can be missed; where there are no tools, the
+    instruction holds the texts."""
     if not case.domain.tools:
         asked = _spaced(case.task.instruction)
         gone = [e.node for e in case.task.evidence if _spaced(e.text) not in asked]
         return f"the instruction does not hold the text of {gone[0]}" if gone else ""
-    missing = [_unread(case.task.evidence, a.trajectory) for a in case.passing]
+    if case.spared:
+        return f"the answer is reached without {case.spared[0]}"
+    missing = [unread(case.task.evidence, a.trajectory) for a in case.passing]
     if not missing or not all(missing):
         return ""
     return f"the solver passed without consulting {min(missing, key=len)[0]}"
@@ -86,7 +95,7 @@ def evidence_covering(case: Case) -> str:
 
 def unambiguous(case: Case) -> str:
     """(v) One answer and no way around: the domain finds no shortcut and the question does not tell its answer."""
-    if case.domain.tools and _told(case.task):
+    if case.domain.tools and tells(case.task.instruction, case.task.answer):
         return "the instruction tells the answer"
     return case.domain.shortcut(case.task, case.resources)
 
@@ -100,6 +109,11 @@ def judged(case: Case) -> Acceptance:
         if why := check(case):
             return Acceptance(accepted=False, check=check.__name__, why=why)
     return Acceptance(accepted=True)
+
+
+def reached(played: Judged) -> bool:
+    """Whether the attempt gave the right answer, by whatever way: verifiers may ask for more than that."""
+    return played.verdict.passed or played.verdict.parts.get("answer") == 1.0
 
 
 def fresh(task: Task, instructions: Container[str], ids: Container[str]) -> Acceptance | None:
@@ -123,7 +137,7 @@ def _calls(run: Trajectory) -> int:
     return sum(r.call is not None for turn in run.turns for r in turn.results)
 
 
-def _unread(evidence: tuple[Evidence, ...], run: Trajectory) -> list[str]:
+def unread(evidence: tuple[Evidence, ...], run: Trajectory) -> list[str]:
     """The evidence that no observation was made from. A page read covers its passages, a passage its page."""
     read = {s for turn in run.turns for r in turn.results for s in r.sources}
     pages = {s.partition("#")[0] for s in read}
@@ -134,12 +148,11 @@ def _unread(evidence: tuple[Evidence, ...], run: Trajectory) -> list[str]:
     ]
 
 
-def _told(task: Task) -> bool:
-    """Whether a textual answer stands in the question, as whole words. A letter of a multiple choice may."""
-    answer = folded(task.answer)
+def tells(text: str, answer: str) -> bool:
+    """Whether a textual answer stands in the text, as whole words. A letter of a multiple choice or a figure may."""
+    answer, asked = folded(answer), folded(text)
     if len(answer) < 2 or not any(c.isalpha() for c in answer):
         return False
-    asked = folded(task.instruction)
     at = asked.find(answer)
     while at >= 0:
         before, after = asked[at - 1 : at], asked[at + len(answer) : at + len(answer) + 1]

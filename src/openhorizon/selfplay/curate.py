@@ -1,4 +1,5 @@
-"""Curation: what is left of accepted tasks and demonstrations when near-copies and too short histories are gone.
+"""Curation: what is left of accepted tasks and demonstrations when near-copies, too short histories, guesses and leaks
+are gone.
 
 Near-copies are told by word shingles: two texts are the same to us when the share of shingles they have in common
 (Jaccard) reaches a threshold. MinHash with locality-sensitive hashing (datasketch) finds the candidates, the exact share
@@ -6,12 +7,14 @@ decides. The first of several stays; every filter says what it removed and why.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from openhorizon.domains.domain import Domain
 from openhorizon.records import Judged, Record, Task, Trajectory
+from openhorizon.selfplay.accept import folded, tells, unread
 
 T = TypeVar("T")
 
@@ -45,39 +48,133 @@ def without_copies(
     shingle: int = SHINGLE,
 ) -> Filtered[T]:
     """The items whose text is no near-copy of an earlier kept one. `threshold` in (0, 1]; 1: equal shingles only."""
-    from datasketch import MinHash, MinHashLSH
-
-    index = MinHashLSH(num_perm=HASHES, params=_bands(threshold))
+    known = Copies(threshold, shingle)
     kept: list[T] = []
-    shingles: list[frozenset[str]] = []
     removed: list[Removed] = []
     for item in items:
-        mine = _shingles(text(item), shingle)
-        sketch = MinHash(num_perm=HASHES, seed=1)
-        sketch.update_batch([s.encode("utf-8", "replace") for s in sorted(mine)])
-        copies = [
-            n
-            for n in sorted(int(str(key)) for key in index.query(sketch))
-            if _share(mine, shingles[n]) >= threshold
-        ]
-        if copies:
-            removed.append(Removed(id=name(item), why=f"near-copy of {name(kept[copies[0]])}"))
-            continue
-        index.insert(str(len(kept)), sketch)
-        kept.append(item)
-        shingles.append(mine)
+        copy = known.add(text(item))
+        if copy is None:
+            kept.append(item)
+        else:
+            removed.append(Removed(id=name(item), why=f"near-copy of {name(kept[copy])}"))
     return Filtered(tuple(kept), tuple(removed))
 
 
+class Copies:
+    """Texts that are no near-copies of each other, told as they come."""
+
+    def __init__(self, threshold: float = THRESHOLD, shingle: int = SHINGLE) -> None:
+        from datasketch import MinHashLSH
+
+        self._threshold, self._shingle = threshold, shingle
+        self._index = MinHashLSH(num_perm=HASHES, params=_bands(threshold))
+        self._shingles: list[frozenset[str]] = []
+
+    def add(self, text: str) -> int | None:
+        """None for a new text, which is kept; else the place of the first kept text that it is a near-copy of."""
+        from datasketch import MinHash
+
+        mine = _shingles(text, self._shingle)
+        sketch = MinHash(num_perm=HASHES, seed=1)
+        sketch.update_batch([s.encode("utf-8", "replace") for s in sorted(mine)])
+        near = sorted(int(str(key)) for key in self._index.query(sketch))
+        copy = next((n for n in near if _share(mine, self._shingles[n]) >= self._threshold), None)
+        if copy is None:
+            self._index.insert(str(len(self._shingles)), sketch)
+            self._shingles.append(mine)
+        return copy
+
+
+class Variety:
+    """What keeps a game's accepted tasks different: no near-copies among the questions, no answer asked for too often."""
+
+    def __init__(self, per_answer: int, threshold: float = THRESHOLD) -> None:
+        self._per_answer, self._answers, self._questions = per_answer, Counter[str](), Copies(threshold)
+
+    def against(self, task: Task) -> str:
+        """Why the task adds too little to those before it; "" if it is one of them now."""
+        answer = folded(task.answer)
+        if self._answers[answer] >= self._per_answer:
+            return f"{self._per_answer} accepted tasks have this answer already"
+        if self._questions.add(f"{task.instruction}\n{task.answer}") is not None:
+            return "the question is a near-copy of an accepted one"
+        self._answers[answer] += 1
+        return ""
+
+
 def curate(
-    domain: Domain, solved: Sequence[tuple[Task, Judged]], threshold: float = THRESHOLD
-) -> tuple[list[tuple[Task, Judged]], dict[str, int]]:
-    """The pairs worth learning from, in order, and how many each filter removed ("too short", "near-copy")."""
-    enough = long_enough((judged for _, judged in solved), domain.min_calls if domain.tools else 0)
-    distinct = distinct_histories(enough.kept, threshold)
-    kept = {judged.trajectory.id for judged in distinct.kept}
-    removed = {"too short": len(enough.removed), "near-copy": len(distinct.removed)}
-    return [(task, judged) for task, judged in solved if judged.trajectory.id in kept], removed
+    domain: Domain,
+    solved: Sequence[tuple[Task, Judged]],
+    threshold: float = THRESHOLD,
+    *,
+    leaks: bool = False,
+) -> tuple[list[tuple[Task, Judged]], dict[str, tuple[Removed, ...]]]:
+    """The pairs worth learning from, in order, and what each filter removed: "too short", "guessed", "answer told" (with
+    `leaks`) and "near-copy". Tiny tasks speak in so few words that theirs are told by chance: no `leaks` there."""
+    tasks = {judged.trajectory.id: task for task, judged in solved}
+    removed: dict[str, tuple[Removed, ...]] = {}
+    kept = tuple(judged for _, judged in solved)
+
+    def through(name: str, done: Filtered[Judged]) -> None:
+        nonlocal kept
+        kept, removed[name] = done.kept, done.removed
+
+    through("too short", long_enough(kept, domain.min_calls if domain.tools else 0))
+    if domain.tools:
+        through("guessed", read_before_answering(kept, tasks))
+    if domain.tools and leaks:
+        through("answer told", untold(kept, tasks))
+    through("near-copy", distinct_histories(kept, threshold))
+    ids = {judged.trajectory.id for judged in kept}
+    return [(task, judged) for task, judged in solved if judged.trajectory.id in ids], removed
+
+
+def report(removed: dict[str, tuple[Removed, ...]], examples: int = 3) -> dict[str, dict[str, Any]]:
+    """What filters say of themselves: how many each removed, and the first few."""
+    return {
+        name: {"removed": len(gone), "examples": [{"id": r.id, "why": r.why} for r in gone[:examples]]}
+        for name, gone in removed.items()
+    }
+
+
+def read_before_answering(attempts: Iterable[Judged], tasks: Mapping[str, Task]) -> Filtered[Judged]:
+    """Attempts that consulted all the evidence of their task (`tasks` by attempt id): the others guessed."""
+
+    def why(one: Judged) -> str:
+        missing = unread(tasks[one.trajectory.id].evidence, one.trajectory)
+        return f"answered without having read {missing[0]}" if missing else ""
+
+    return _sifted(attempts, why)
+
+
+def untold(attempts: Iterable[Judged], tasks: Mapping[str, Task]) -> Filtered[Judged]:
+    """Attempts to which nothing told the answer before they had read a piece of evidence: not the prompt, not what the
+    tools showed until then."""
+
+    def why(one: Judged) -> str:
+        task, run = tasks[one.trajectory.id], one.trajectory
+        if any(tells(m.content, task.answer) for m in run.prompt):
+            return "the prompt tells the answer"
+        needed = {e.node for e in task.evidence} | {e.node.partition("#")[0] for e in task.evidence}
+        for result in (r for turn in run.turns for r in turn.results):
+            if needed & set(result.sources):
+                return ""
+            if tells(result.text, task.answer):
+                return "an observation before any reading tells the answer"
+        return ""
+
+    return _sifted(attempts, why)
+
+
+def _sifted(attempts: Iterable[Judged], why: Callable[[Judged], str]) -> Filtered[Judged]:
+    kept: list[Judged] = []
+    removed: list[Removed] = []
+    for one in attempts:
+        if said := why(one):
+            removed.append(Removed(id=one.trajectory.id, why=said))
+        else:
+            kept.append(one)
+    return Filtered(tuple(kept), tuple(removed))
 
 
 def distinct_tasks(tasks: Iterable[Task], threshold: float = THRESHOLD) -> Filtered[Task]:
@@ -92,15 +189,12 @@ def distinct_histories(attempts: Iterable[Judged], threshold: float = THRESHOLD)
 
 def long_enough(attempts: Iterable[Judged], calls: int) -> Filtered[Judged]:
     """Attempts with at least `calls` tool calls: shorter histories look like guessing."""
-    kept: list[Judged] = []
-    removed: list[Removed] = []
-    for one in attempts:
+
+    def why(one: Judged) -> str:
         made = sum(r.call is not None for turn in one.trajectory.turns for r in turn.results)
-        if made >= calls:
-            kept.append(one)
-        else:
-            removed.append(Removed(id=one.trajectory.id, why=f"{made} of at least {calls} tool calls"))
-    return Filtered(tuple(kept), tuple(removed))
+        return "" if made >= calls else f"{made} of at least {calls} tool calls"
+
+    return _sifted(attempts, why)
 
 
 def _task_text(task: Task) -> str:

@@ -1,17 +1,21 @@
 """Self-play: proposals are drawn, solved and checked until enough of them are accepted.
 
 The solver is a `Play`: any engine under a name. By default it is the domain's scripted expert, played through the
-same rollout as a model, so that every accepted task comes with a demonstration. Everything played, accepted or not,
-can be written back into the graph (`Outcome.written`).
+same rollout as a model, so that every accepted task comes with a demonstration. A rejected task goes to repair where
+the domain can mend it, a few times; what comes back is a proposal of its own. Everything played, accepted or not, can
+be written back into the graph (`Outcome.written`).
 """
 
 import asyncio
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
+
+import msgspec
 
 from openhorizon.domains.domain import Domain, Expert, Order, Resources, Seen, Size
 from openhorizon.engines.scripted import ScriptedEngine
@@ -22,10 +26,12 @@ from openhorizon.graph.writeback import Acceptance
 from openhorizon.records import Judged, Message, Record, Task, Trajectory, Verdict
 from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
-from openhorizon.selfplay.accept import Case, folded, fresh, judged, verifiable
+from openhorizon.selfplay.accept import Case, folded, fresh, judged, reached, verifiable
+from openhorizon.selfplay.curate import Variety
 
 BATCH = 64  # proposals played at once: what a batching engine gets to see
 HOPELESS = 20  # proposals per accepted task after which the proposer or the solver is to blame
+REPAIRS = 4  # most repairs of one proposal, each of what the last one left
 PATIENCE = 200  # proposals before anyone is blamed
 BREAKS = 20  # tasks lost to a broken engine or sandbox, beyond the accepted ones, before the game stops
 
@@ -38,6 +44,7 @@ class Proposal(Record, kw_only=True):
     task: Task
     acceptance: Acceptance
     attempts: Played = ()  # the solver's; and a lazy one, where that is why it was rejected
+    mends: str = ""  # id of the rejected task that this one was made from, "" for one of the proposer's own
 
     @property
     def demonstration(self) -> Judged | None:
@@ -72,6 +79,17 @@ class Outcome:
         return tuple(d for p in self.accepted if (d := p.demonstration) is not None)
 
     @property
+    def repaired(self) -> int:
+        """How many of the accepted tasks had been rejected before they were mended."""
+        return sum(bool(p.mends) for p in self.accepted)
+
+    @property
+    def whys(self) -> dict[str, int]:
+        """How many proposals were rejected for each reason in words, most first; numbers and names left out."""
+        said = (f"{p.acceptance.check}: {_plain(p.acceptance.why)}" for p in self.rejected)
+        return dict(Counter(said).most_common())
+
+    @property
     def reasons(self) -> dict[str, int]:
         """How many proposals each check rejected, most first."""
         return dict(Counter(p.acceptance.check for p in self.rejected).most_common())
@@ -95,11 +113,15 @@ def play(
     known: Iterable[str] = (),
     partial: bool = False,
     batch: int = BATCH,
+    rewrite: Callable[[Task], Task | None] | None = None,
+    variety: Variety | None = None,
     done: Callable[[int], None] = lambda n: None,
 ) -> Outcome:
     """Draw proposals until `count` are accepted; same arguments, same outcome, whatever `batch`.
 
-    `size` and `seed` are the order's unless given. The solver makes `attempts` attempts, one of which must pass.
+    A domain that repairs is played one proposal at a time, unless a solver is given: then a batch is repaired once it
+    has been played. `rewrite` says an accepted task in other words; what it gives is checked like any proposal and takes
+    the task's place if it is accepted too. `variety` turns away what adds too little to the tasks accepted before. `size` and `seed` are the order's unless given. The solver makes `attempts` attempts, one of which must pass.
     `known` are instructions that may not come again; `done(n)` hears of n newly accepted tasks.
     UserError: far more proposals than acceptances, or the proposer has nothing more; it names the commonest reason.
     With `partial` that is `Outcome.short` instead, and what was accepted comes back, unless that is nothing.
@@ -112,17 +134,18 @@ def play(
             seed=order.seed if seed is None else seed,
             size=size or order.size,
         )
-    game = _Game(domain, resources, order, solver, attempts, {folded(k) for k in known})
+    game = _Game(domain, resources, order, solver, attempts, {folded(k) for k in known}, rewrite, variety)
     proposer = domain.propose(graph, order)
-    accepted = broken = 0
+    accepted = broken = drawn = 0
     while accepted < count:
         tasks = list(islice(proposer, min(batch, count - accepted)))
-        if not tasks or len(game.proposals) >= max(PATIENCE, HOPELESS * accepted):
+        if not tasks or drawn >= max(PATIENCE, HOPELESS * accepted):
             why = _hopeless(game, accepted, count, exhausted=not tasks)
             if partial and accepted:
                 return Outcome(domain.name, tuple(game.proposals), short=why)
             raise UserError(why)
-        new = asyncio.run(game.play(tasks))
+        drawn += len(tasks)
+        new = asyncio.run(game.play_and_mend(tasks))
         game.proposals += new
         now = sum(p.acceptance.accepted for p in new)
         accepted += now
@@ -167,9 +190,50 @@ class _Game:
     solver: Play | None
     attempts: int
     instructions: set[str]
+    rewrite: Callable[[Task], Task | None] | None = None
+    variety: Variety | None = None
     ids: set[str] = field(default_factory=set)
     proposals: list[Proposal] = field(default_factory=list)
     raised: dict[str, str] = field(default_factory=dict)  # attempt id -> what its verifier raised
+
+    async def play_and_mend(self, tasks: list[Task]) -> list[Proposal]:
+        """Play and judge the tasks, in order, each followed by its repairs."""
+        at_once = [tasks] if self.solver or not (self.domain.repair or self.rewrite) else [[t] for t in tasks]
+        found: list[Proposal] = []
+        for some in at_once:
+            for proposal in await self.play(some):
+                found += self._varied(await self._mended(proposal))
+        return found
+
+    async def _mended(self, proposal: Proposal) -> list[Proposal]:
+        """The proposal and what repair made of it, until one is accepted or nothing more can be tried."""
+        found = [proposal]
+        for number in range(REPAIRS if self.domain.repair else 0):
+            last = found[-1]
+            if last.acceptance.accepted or last.acceptance.check in ("split", "aborted"):
+                break
+            rng = random.Random(f"repair {self.order.seed} {proposal.task.id} {number}")
+            assert self.domain.repair is not None
+            task = self.domain.repair(last.task, last.acceptance.why, self.resources, rng)
+            if task is None:
+                break
+            found += await self._again(task, last)
+        if self.rewrite and found[-1].acceptance.accepted and (task := self.rewrite(found[-1].task)):
+            said = await self._again(task, found[-1])
+            if said[0].acceptance.accepted:  # one task, said better: the template makes room
+                found[-1] = said[0]
+        return found
+
+    async def _again(self, task: Task, last: Proposal) -> list[Proposal]:
+        mends = last.mends if last.acceptance.accepted else last.task.id
+        return [msgspec.structs.replace(p, mends=mends) for p in await self.play([task])]
+
+    def _varied(self, found: list[Proposal]) -> list[Proposal]:
+        """The proposals; an accepted one is rejected where it adds too little to those before."""
+        last = found[-1]
+        why = self.variety.against(last.task) if self.variety and last.acceptance.accepted else ""
+        said = Acceptance(accepted=False, check="varied", why=why)
+        return [*found[:-1], msgspec.structs.replace(last, acceptance=said)] if why else found
 
     async def play(self, tasks: list[Task]) -> list[Proposal]:
         """Play and judge the tasks, in order."""
@@ -186,7 +250,8 @@ class _Game:
                 cases[number] = Case(task, self.domain, self.resources, lazy, raised=self._raised(lazy))
         asked = [number for number, case in cases.items() if not verifiable(case)]
         solved = dict(zip(asked, await self._solved([tasks[number] for number in asked])))
-        done |= {number: self._judged(case, solved.get(number, ())) for number, case in cases.items()}
+        for number, case in cases.items():
+            done[number] = await self._judged(case, solved.get(number, ()))
         return [done[number] for number in range(len(tasks))]
 
     def _fresh(self, task: Task) -> Acceptance | None:
@@ -207,6 +272,29 @@ class _Game:
             return Proposal(task=task, acceptance=_aborted(group.aborted), attempts=group.aborted)
         return tuple(zip(answers, group.judged))
 
+    async def _looked_up(self, task: Task) -> tuple[Judged, ...]:
+        """Play the attempts that look once and answer."""
+        scripts = list(self.domain.lookups(task))
+        if not scripts:
+            return ()
+        engine = ScriptedEngine(lambda name: scripts[int(name.rpartition("/")[2])], policy="look-up")
+        play = Play(engine=engine, resources=self.resources, size=self.order.size)
+        groups = await play_groups(
+            [(task, self._guarded)], play, size=len(scripts), seed=self.order.seed, retries=0
+        )
+        return groups[0].judged
+
+    async def _spared(self, task: Task) -> tuple[str, ...]:
+        """The pieces of evidence without which the expert reaches the answer all the same."""
+        spared: list[str] = []
+        for node in dict.fromkeys(e.node for e in task.evidence) if self.domain.without else ():
+            assert self.domain.without is not None
+            engine = ScriptedEngine(lambda name: _expert(self.domain, task), policy="without")
+            play = Play(engine, self.domain.without(self.resources, node), self.order.size)
+            groups = await play_groups([(task, self._guarded)], play, seed=self.order.seed, retries=0)
+            spared += [node for played in groups[0].judged if reached(played)]
+        return tuple(spared)
+
     async def _solved(self, tasks: list[Task]) -> list[Played]:
         """The solver's attempts at each task."""
         by_id = {task.id: task for task in tasks}
@@ -219,14 +307,20 @@ class _Game:
         groups = await play_groups(pairs, play, size=self.attempts, seed=self.order.seed)
         return [(*g.judged, *g.aborted) for g in groups]
 
-    def _judged(self, case: Case, attempts: Played) -> Proposal:
+    async def _judged(self, case: Case, attempts: Played) -> Proposal:
         judges = [a for a in attempts if isinstance(a, Judged)]
         if attempts and not judges:
             aborted = tuple(a for a in attempts if isinstance(a, Trajectory))
             return Proposal(task=case.task, acceptance=_aborted(aborted), attempts=attempts)
         raised = case.raised or self._raised(("", a) for a in judges)
-        said = judged(replace(case, attempts=attempts, raised=raised))
-        lucky = [a for _, a in case.lazy if a.verdict.passed]
+        case = replace(case, attempts=attempts, raised=raised)
+        said = judged(case)
+        if said.accepted and self.order.size == "full":  # the dearer checks, of what passed the others
+            case = replace(
+                case, lookups=await self._looked_up(case.task), spared=await self._spared(case.task)
+            )
+            said = judged(case)
+        lucky = [a for _, a in case.lazy if a.verdict.passed] + [a for a in case.lookups if reached(a)]
         guilty = lucky[:1] if said.check in ("verifiable", "process_informative") else []
         return Proposal(task=case.task, acceptance=said, attempts=(*attempts, *guilty))
 
@@ -267,6 +361,11 @@ def _expert(domain: Domain, task: Task) -> Expert:
             yield Message(role="assistant", content=f"the expert gave up ({type(error).__name__}: {error})")
             return
         seen = yield message
+
+
+def _plain(why: str) -> str:
+    """A reason without its particulars: what is counted together."""
+    return re.sub(r"\d+(?:\.\d+)?", "N", re.sub(r"'[^']*'|\S+#\d+", "…", why))
 
 
 def _say(answer: str) -> Expert:

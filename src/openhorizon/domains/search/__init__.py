@@ -8,11 +8,14 @@ from openhorizon.domains.search import chronicles, survey_propose
 from openhorizon.domains.search.encyclopedia import material
 from openhorizon.domains.search.expert import expert
 from openhorizon.domains.search.full import FULL_TOOLS
+from openhorizon.domains.search.lookups import lookups
 from openhorizon.domains.search.propose import NAME, propose
 from openhorizon.domains.search.protocol import BRIEF, LAST_CALL, SYSTEM, opening
+from openhorizon.domains.search.repair import repair
 from openhorizon.domains.search.shortcut import shortcut
 from openhorizon.domains.search.tools import TOOLS, open_desk
 from openhorizon.domains.search.verify import guesses, verify, verify_step
+from openhorizon.domains.search.without import without
 from openhorizon.records import Limits
 
 CHAINS = Domain(
@@ -33,6 +36,12 @@ CHAINS = Domain(
     opening=opening,
     full_tools=FULL_TOOLS,
     last_call=LAST_CALL,
+    lookups=lookups,
+    without=without,
+    repair=repair,
 )
-SURVEYS = replace(CHAINS, material=chronicles.material, propose=survey_propose.propose)
+# every passage of a survey has been read where it passes (`verify`), so none is tried without
+SURVEYS = replace(
+    CHAINS, material=chronicles.material, propose=survey_propose.propose, without=None, repair=None
+)
 DOMAIN = replace(CHAINS, long=SURVEYS)

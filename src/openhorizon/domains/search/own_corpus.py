@@ -14,7 +14,7 @@ from openhorizon.graph.graph import Graph
 from openhorizon.records import Edge, EdgeKind, Node, Split, Task
 from openhorizon.retrieval.index import Index
 
-HOPS = (2, 3, 4)
+HOPS = (2, 3, 4, 5)
 LENGTHS = (2, 3, 4, 5)
 
 
