@@ -1,6 +1,7 @@
 """The search tools as real models use them: pages read for a goal, summaries that quote, the web, the protocol."""
 
 import itertools
+import threading
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,28 @@ def test_a_broken_search_engine_aborts_the_attempt_and_an_empty_one_does_not(tmp
     assert judged.trajectory.turns[0].results[0].text == "error: the search found nothing; try other words"
 
 
+class Meeting(Known):
+    """Answers nobody before three have asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = threading.Barrier(3)
+
+    def search(self, query: str, count: int) -> tuple[Found, ...]:
+        self.met.wait(timeout=5)
+        return super().search(query, count)
+
+
+def test_while_one_attempt_waits_for_the_web_the_others_go_on(tmp_path):
+    work = replace_web(corpus(), Pages(Meeting(), Fetcher(), tmp_path))
+    tasks = [replace(task(), id=f"search/train/{n}") for n in range(3)]
+    asked = {t.id: [said("search", query=f"lighthouse {t.id}"), LOOKED[-1]] for t in tasks}
+    engine = ScriptedEngine(lambda name: (m for m in asked[name.rpartition("@")[0]]))
+    groups = play_experts(tasks, DOMAIN, Play(engine, work, "full"))
+    runs = [g.judged[0].trajectory for g in groups]
+    assert [run.turns[0].results[0].ok for run in runs] == [True, True, True]
+
+
 def test_the_same_attempt_again_asks_the_web_nothing_and_gives_the_same_bytes(tmp_path):
     first = played(on_web(tmp_path), LOOKED, task())
     again = played(on_web(tmp_path, broken=True), LOOKED, task())
@@ -366,6 +389,10 @@ def test_the_tiny_models_tools_are_what_they_were_and_real_ones_have_a_goal():
         (SearchPlan(backend="searxng", url="http://me:secret@host/"), "full", "secrets"),
         (SearchPlan(backend="searxng", url="http://host/?key=secret"), "full", "secrets"),
         (SearchPlan(today="2025-13-01"), "full", "is no day"),
+        (SearchPlan(ask="http://host/v1", ask_model="m"), "full", ""),
+        (SearchPlan(ask="http://host/v1"), "full", "go together"),
+        (SearchPlan(ask="http://host/v1", ask_model="m"), "mini", "set size=full"),
+        (SearchPlan(ask="http://me:secret@host/", ask_model="m"), "full", "secrets"),
     ],
 )
 def test_what_a_recipe_says_of_the_web_is_checked_before_anything_runs(plan, size, said):

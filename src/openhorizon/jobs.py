@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhorizon.config import GrpoStage, Recipe, SftStage
 from openhorizon.domains import DOMAINS, domain_of
-from openhorizon.domains.domain import Order, Resources, Size
+from openhorizon.domains.domain import Ask, Order, Resources, Size
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.graph.store import GraphStore
@@ -58,7 +58,15 @@ def scene(run_dir: str) -> Scene:
         graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
     index, web = Index.of_graph(graph, run.dir / "index"), Web.open(run.recipe.search, run.dir / "web")
-    return Scene(run, run.recipe, Resources(graph, index, sandbox, web=web))
+    return Scene(run, run.recipe, Resources(graph, index, sandbox, ask=_summariser(run.recipe), web=web))
+
+
+def _summariser(recipe: Recipe) -> Ask | None:
+    if not recipe.search.ask:
+        return None
+    from openhorizon.engines.ask import Endpoint
+
+    return Endpoint(recipe.search.ask, recipe.search.ask_model)
 
 
 def harmless(recipe: Recipe) -> bool:

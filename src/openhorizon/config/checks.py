@@ -67,10 +67,16 @@ def _search_problems(recipe: Recipe) -> list[str]:
         found.append("search.url is of a web back end; set search.backend=serper or searxng")
     if plan.backend != "corpus" and recipe.size == "mini":
         found.append(f"search.backend={plan.backend} is for real models: set size=full")
-    if plan.url and not re.fullmatch(
-        r"https?://[^\s/@?#]+(/[^\s@?#]*)?", plan.url
-    ):  # a recipe is written to disk
-        found.append("search.url is not a URL without query and secrets; write http://HOST:PORT")
+    if bool(plan.ask) != bool(plan.ask_model):
+        found.append(
+            "search.ask and search.ask_model go together: a server's URL and the name of a model there"
+        )
+    if plan.ask and recipe.size == "mini":
+        found.append("search.ask is for real models: set size=full")
+    for name in ("url", "ask"):  # a recipe is written to disk
+        url = getattr(plan, name)
+        if url and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url):
+            found.append(f"search.{name} is not a URL without query and secrets; write http://HOST:PORT")
     try:
         date.fromisoformat("2000-01-01" if plan.today in ("", "clock") else plan.today)
     except ValueError:

@@ -42,6 +42,10 @@ class SearchPlan(Plan, kw_only=True):
     private_addresses: bool = (
         False  # pages of this machine and its network may be read: only in a closed network
     )
+    ask: str = (
+        ""  # URL of an OpenAI-compatible server that summarises long pages for real models; "": they are cut
+    )
+    ask_model: str = ""  # its model's name; its key is OPENHORIZON_ASK_KEY's, never here
     today: str = (
         ""  # in the system prompt of full tasks: YYYY-MM-DD; "clock": the day they are made; "": not said
     )

@@ -176,6 +176,11 @@ def no_shortcut(task: Task, resources: Resources) -> str:
     return ""
 
 
+def never_waits(env: Any, call: ToolCall) -> bool:
+    """All that the domain's tools need is in this process."""
+    return False
+
+
 def no_lookups(task: Task) -> Iterable[Expert]:
     """The domain's tools offer no short way to try."""
     return ()
@@ -217,6 +222,8 @@ class Domain:
     repair: Callable[[Task, str, Resources, random.Random], Task | None] | None = None
     # the messages an attempt begins with; None: the protocol as the system's message, the instruction as the user's
     opening: Callable[[Task], tuple[Message, ...]] | None = None
+    # whether this call waits for somebody else, such as the web; then it runs in a thread, and other attempts go on
+    waits: Callable[[Any, ToolCall], bool] = never_waits
     full_tools: tuple[Tool, ...] = ()  # of full tasks, where they differ from `tools`; (): they do not
     # said as the user's message at a spent turn, call or context budget, after the last turn is taken back; "": no such
     # rule. Only for domains whose tools leave nothing behind: what the turn did is not undone. Never said in mini tasks.

@@ -4,6 +4,7 @@ Where the domain has a last call, a spent turn, call or context budget does not 
 turn is taken back, and the policy is asked for its answer by a user's message.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -131,7 +132,7 @@ class _Loop:
             if not cut and ending:
                 reply = self.domain.reply(self.env, message.content)
             elif not cut:
-                results = _results(self.domain, self.env, message, self.limits, self.calls)
+                results = await _results(self.domain, self.env, message, self.limits, self.calls)
                 self.calls += len(results)
             verdict = _step_verdict(self.task, self.domain, self.env, results)
             self.turns.append(_turn(added, completion, message, results, reply, verdict))
@@ -234,11 +235,16 @@ def _request(
     )  # fmt: skip
 
 
-def _results(
+async def _results(
     domain: Domain, env: object, message: Message, limits: Limits, spent: int
 ) -> tuple[ToolResult, ...]:
     """Run the message's calls in order; a malformed call is answered with what is wrong with it."""
-    results = [_guarded(domain, env, call) for call in message.calls[: max(0, limits.tool_calls - spent)]]
+    results = []
+    for call in message.calls[: max(0, limits.tool_calls - spent)]:
+        if domain.waits(env, call):
+            results.append(await asyncio.to_thread(_guarded, domain, env, call))
+        else:
+            results.append(_guarded(domain, env, call))
     if message.malformed:
         results.append(ToolResult(call=None, text=f"error: {message.malformed}", ok=False))
     return tuple(results)

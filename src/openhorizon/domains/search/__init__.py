@@ -13,7 +13,7 @@ from openhorizon.domains.search.propose import NAME, propose
 from openhorizon.domains.search.protocol import BRIEF, LAST_CALL, SYSTEM, opening
 from openhorizon.domains.search.repair import repair
 from openhorizon.domains.search.shortcut import shortcut
-from openhorizon.domains.search.tools import TOOLS, open_desk
+from openhorizon.domains.search.tools import TOOLS, open_desk, waits
 from openhorizon.domains.search.verify import guesses, verify, verify_step
 from openhorizon.domains.search.without import without
 from openhorizon.records import Limits
@@ -34,6 +34,7 @@ CHAINS = Domain(
     verify_step=verify_step,
     shortcut=shortcut,
     opening=opening,
+    waits=waits,
     full_tools=FULL_TOOLS,
     last_call=LAST_CALL,
     lookups=lookups,

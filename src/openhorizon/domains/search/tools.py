@@ -8,7 +8,7 @@ from openhorizon.domains.domain import Ask, Observation, Resources, tool
 from openhorizon.domains.search.encyclopedia import says
 from openhorizon.domains.search.reading import ROOM, Shown, for_goal, summarised, whole_or_part
 from openhorizon.errors import ToolError
-from openhorizon.records import EdgeKind, Node, NodeKind, Task
+from openhorizon.records import EdgeKind, Node, NodeKind, Task, ToolCall
 from openhorizon.retrieval.index import Hit
 
 NAME = "search"
@@ -151,6 +151,11 @@ def code(env: Desk, program: str) -> str:
     if outcome.exit_code:
         raise ToolError(f"exit code {outcome.exit_code}\n{text}\n{outcome.stderr[-OUTPUT // 2 :]}".strip())
     return text or "(the program printed nothing)"
+
+
+def waits(env: Desk, call: ToolCall) -> bool:
+    """Looking on the web does, and having a page summarised."""
+    return call.name != code.name and (env.open or env.resources.ask is not None)
 
 
 TOOLS = (search, read_page, code)
