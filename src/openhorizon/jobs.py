@@ -15,6 +15,8 @@ from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.domains.domain import Ask, Order, Resources, Size
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
+from openhorizon.graph.graph import Graph
+from openhorizon.graph.snapshot import write_snapshot
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.tables import CORPUS_KINDS
 from openhorizon.metrics import Metrics
@@ -37,6 +39,10 @@ class Pair(Record, kw_only=True):
     model: str = ""  # who made the attempt; "" for the expert
 
 
+CORPUS_FILE = "corpus.snapshot"
+HELD = 200_000  # nodes of a corpus up to which every worker holds it in memory
+
+
 @dataclass
 class Scene:
     """A run as a worker sees it, opened once per process."""
@@ -54,11 +60,25 @@ def scene(run_dir: str) -> Scene:
     from openhorizon.sandboxes import open_sandbox
 
     run = Run.load(run_dir)
-    with GraphStore(run.graph) as store:
-        graph = store.snapshot(kinds=CORPUS_KINDS)
+    if (run.dir / CORPUS_FILE).exists():
+        graph = Graph.open(run.dir / CORPUS_FILE)
+    else:
+        with GraphStore(run.graph) as store:
+            graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
     index, web = Index.of_graph(graph, run.dir / "index"), Web.open(run.recipe.search, run.dir / "web")
     return Scene(run, run.recipe, Resources(graph, index, sandbox, ask=_summariser(run.recipe), web=web))
+
+
+def map_corpus(run: Run, store: GraphStore) -> None:
+    """Write the corpus part of a large graph as a file that all workers map; of a small one each holds its own."""
+    file = run.dir / CORPUS_FILE
+    nodes = sum(n for (_, kind), n in store.counts().items() if kind in CORPUS_KINDS)
+    if nodes > HELD:
+        only = (n for n in store.stream_nodes(played=False) if n.kind in CORPUS_KINDS)
+        write_snapshot(file, only, store.stream_edges(played=False), store.revision())
+    else:
+        file.unlink(missing_ok=True)
 
 
 def _summariser(recipe: Recipe) -> Ask | None:

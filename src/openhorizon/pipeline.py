@@ -13,11 +13,11 @@ from openhorizon.corpus import Skipped, material_graph, read
 from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.errors import InfrastructureError
 from openhorizon.evaluation.statistics import evaluate_scores
-from openhorizon.graph.store import GraphStore
+from openhorizon.graph.store import Changed, GraphStore
 from openhorizon.graph.summary import summarise
 from openhorizon.jobs import Pair
 from openhorizon.metrics import Metrics
-from openhorizon.records import Document, Score, Split
+from openhorizon.records import Document, Edge, Node, Score, Split
 from openhorizon.sandboxes import lacking
 from openhorizon.selfplay.game import disjoint
 from openhorizon.store import Run
@@ -28,25 +28,48 @@ Summary = dict[str, Any]  # what a stage says of itself: numbers and short texts
 
 def build_graph(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Documents, and each domain's own material, become the corpus part of the knowledge-action graph."""
-    recipe = run.recipe
     # a half-built graph is built again
-    for part in ("graph.db", "graph.db-wal", "graph.db-shm", "graph.snapshot"):
+    for part in ("graph.db", "graph.db-wal", "graph.db-shm", "graph.snapshot", jobs.CORPUS_FILE):
         (run.dir / part).unlink(missing_ok=True)
     documents, pages = 0, {}
     with GraphStore(run.graph) as store:
-        for name, plan in recipe.domains.items():
-            items = list(domain_of(name, plan.horizon).material(recipe.seed, recipe.size))
-            if name == "search" and recipe.corpus:  # the user's pages in place of the generated ones
-                skipped = Skipped()
-                own = list(read(recipe.corpus, skipped=skipped, wiki=recipe.wiki))
-                items = [*own, *(i for i in items if not isinstance(i, Document))]
-                pages = {"pages": f"{len(own):,} read of {recipe.corpus}; {skipped}"}
+        for name in run.recipe.domains:
+            items, read_of = corpus_of(run, name)
+            pages |= read_of
             store.update_corpus(*material_graph(items, name), name)
             documents += sum(isinstance(i, Document) for i in items)
             tick(1)
+        jobs.map_corpus(run, store)
         counts = store.counts(), store.edge_counts()
     made = {"documents": documents, "nodes": sum(counts[0].values()), "edges": sum(counts[1].values())}
     return made | pages
+
+
+def corpus_of(run: Run, name: str) -> tuple[list[Document | Node | Edge], Summary]:
+    """What the graph holds of a domain before any task, and what a reader said of the user's pages."""
+    recipe = run.recipe
+    items = list(domain_of(name, recipe.domains[name].horizon).material(recipe.seed, recipe.size))
+    if name != "search" or not recipe.corpus:
+        return items, {}
+    skipped = Skipped()  # the user's pages in place of the generated ones
+    own = list(read(recipe.corpus, skipped=skipped, wiki=recipe.wiki))
+    said = {"pages": f"{len(own):,} read of {recipe.corpus}; {skipped}"}
+    return [*own, *(i for i in items if not isinstance(i, Document))], said
+
+
+def update_corpus(run: Run) -> tuple[dict[str, Changed], Summary]:
+    """Read every domain's corpus again into a graph that is there: what changed is replaced and remembered. Returns what
+    changed by domain, and what the reader said."""
+    changed: dict[str, Changed] = {}
+    pages: Summary = {}
+    with GraphStore(run.graph) as store:
+        for name in run.recipe.domains:
+            items, said = corpus_of(run, name)
+            pages |= said
+            changed[name] = store.update_corpus(*material_graph(items, name), name)
+        if not all(c.nothing for c in changed.values()):
+            jobs.map_corpus(run, store)
+    return changed, pages
 
 
 def propose(run: Run, workers: Workers, tick: Tick) -> Summary:

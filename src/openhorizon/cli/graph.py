@@ -37,6 +37,14 @@ def graph(
     failed: Annotated[
         bool, typer.Option("--failed", help="The actions that failed verification, and why.")
     ] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Read the corpus again: what changed is replaced, the graph remembers what it was; tasks whose evidence "
+            "changed are named.",
+        ),
+    ] = False,
     domain: Annotated[
         str | None, typer.Option("--domain", help="Only this domain: alone, with --failed or with --export.")
     ] = None,
@@ -58,7 +66,7 @@ def graph(
     """Build a run's knowledge-action graph if it is not there yet; print what it holds, or answer one question."""
     asked = {
         "--task": task, "--attempts": attempts, "--provenance": provenance, "--evidence": evidence,
-        "--passage": passage, "--failed": failed or None, "--export": export,
+        "--passage": passage, "--failed": failed or None, "--export": export, "--update": update or None,
     }  # fmt: skip
     questions = [name for name, value in asked.items() if value is not None]
     _sensible(questions, domain, view, as_json)
@@ -68,6 +76,9 @@ def graph(
     folder = found(run, runs)
     if folder is None or settings or not Run.load(folder).stage("graph").done:
         folder = up_to(ctx, "graph", run, settings, runs)
+    if update:
+        _print(*_updated(folder), as_json)
+        return
     with GraphStore(Run.load(folder).graph) as store:
         if task is not None and not as_json:
             _story(store, task)
@@ -81,6 +92,36 @@ def graph(
 
             whole = domain is None and view is None
             _print(summarise(store if whole else _part(store, folder, domain, view)), render, as_json)
+
+
+def _updated(folder: Path) -> tuple[dict[str, Any], Callable[[Any], str]]:
+    """What reading the corpus again changed, and how people see it."""
+    from openhorizon.graph.store import GraphStore
+    from openhorizon.pipeline import update_corpus
+    from openhorizon.store import Run
+
+    with Run.open(folder.parent, folder.name, Run.load(folder).recipe) as run:
+        changed, said = update_corpus(run)
+        with GraphStore(run.graph) as store:
+            outdated = store.outdated_tasks()
+    return {"domains": changed, **said, "outdated_tasks": outdated}, _told_of_update
+
+
+def _told_of_update(found: dict[str, Any]) -> str:
+    lines = [str(found["pages"])] if "pages" in found else []
+    for domain, c in found["domains"].items():
+        lines.append(
+            f"{domain}: nothing changed"
+            if c.nothing
+            else f"{domain}: nodes {c.added:,} added, {c.changed:,} changed, {c.removed:,} removed; links {c.edges_added:,} added, "
+            f"{c.edges_changed:,} changed, {c.edges_removed:,} removed"
+        )
+    tasks = found["outdated_tasks"]
+    lines.append(f"{len(tasks):,} tasks rest on evidence that says something else by now" + ":" * bool(tasks))
+    lines += [f"  {task}: {', '.join(nodes)}" for task, nodes in list(tasks.items())[:20]]
+    return "\n".join(
+        [*lines, *([f"  and {len(tasks) - 20:,} more; --json has all"] if len(tasks) > 20 else [])]
+    )
 
 
 def _sensible(questions: list[str], domain: str | None, view: str | None, as_json: bool) -> None:
