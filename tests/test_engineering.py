@@ -323,7 +323,7 @@ def test_the_grader_reads_submissions_strictly():
 
 
 def test_importing_the_domain_is_quick():
-    code = "import sys; import openhorizon.domains.engineering; print([m for m in ('sklearn', 'numpy', 'torch') if m in sys.modules])"
+    code = "import sys; import openhorizon.domains.engineering; print([m for m in ('sklearn', 'scipy', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
