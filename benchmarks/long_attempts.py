@@ -146,7 +146,7 @@ def surveyed(name: str, own: Own, count: int, folder: Path, levels: tuple[int, .
     began = time.perf_counter()
     order = Order(split=Split.TRAIN, seed=0, levels=levels, size="full")
     outcome = play(
-        SEARCH, own.graph, order, Resources(own.graph, own.index, LazySandbox()), count, partial=True
+        SEARCH, own.graph, order, Resources(own.graph, own.index, LazySandbox(harmless=True)), count, partial=True
     )
     seconds = time.perf_counter() - began
     train_tokenizer(said_in(outcome.demonstrations), 2048, folder / f"{name}-own")
@@ -232,7 +232,7 @@ def one_attempt(found: Surveys, repeats: int, folder: Path) -> None:
     """The longest attempt through everything."""
     task, judged = max(found.solved, key=lambda pair: characters(pair[1]))
     name, chat = next(iter(found.chats.items()))
-    work = Resources(found.own.graph, found.own.index, LazySandbox())
+    work = Resources(found.own.graph, found.own.index, LazySandbox(harmless=True))
     turns = len(judged.trajectory.turns)
     print(
         f"\none attempt of {calls(judged)} calls, {turns} turns, {len(row(judged, chat).token_ids):,} tokens ({name}), {task.id}"

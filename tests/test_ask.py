@@ -164,3 +164,77 @@ def test_the_command_asks_the_server_and_keeps_the_template_where_the_rewriting_
     )
     for wrong in (["--ask", server.url], ["--ask", "nowhere", "--ask-model", "m"], ["--ask-hops"]):
         assert isinstance(CliRunner().invoke(app, [*command, *wrong]).exception, (UserError, SystemExit))
+
+
+def pages_of(folder):
+    from openhorizon.domains.search.encyclopedia import material, write_folder
+    from openhorizon.records import Document
+
+    write_folder([d for d in material(0, "full") if isinstance(d, Document)][:60], folder)
+    return folder
+
+
+def test_a_solver_that_is_asked_in_words_plays_through_the_real_tools_and_its_rate_is_kept(tmp_path):
+    from openhorizon.own_tasks import make
+
+    pages, first, out = pages_of(tmp_path / "pages"), tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    make(pages, 3, first)
+    known = {t["instruction"]: t["solution"] for t in map(json.loads, first.read_text().splitlines())}
+    begun: dict[str, int] = {}
+
+    def solver(text: str) -> str:
+        """Plays what the expert did, right at every other attempt at the first task and at all of the second."""
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"role"')]
+        question = next(line["content"] for line in lines if line["role"] == "user")
+        turn = sum(line["role"] == "assistant" for line in lines)
+        assert '"name": "read_page"' in text
+        if turn == 0:
+            begun[question] = begun.get(question, 0) + 1
+        step = known[question][turn]
+        last = turn == len(known[question]) - 1
+        if last and list(known).index(question) != 1 and begun[question] % 2:
+            return "I give up."
+        calls = [{"name": c["tool"], "arguments": c["arguments"]} for c in step["calls"]]
+        return "\n".join([step["said"], *(f"<tool_call>{json.dumps(c)}</tool_call>" for c in calls)])
+
+    made = make(pages, 3, out, solver=solver, attempts=1)
+    assert (made.tried, made.accepted) == (3, 3)
+    tried = [json.loads(line) for line in out.read_text().splitlines()]
+    rates = [t["difficulty"]["rate"] for t in tried]
+    assert rates == [0.0, 1.0, 0.0]
+    assert made.solved == pytest.approx(1 / 3)
+    assert tried[1]["difficulty"]["low"] < 1.0
+
+    begun.clear()
+    twice = iter(range(10**6))
+
+    def wavering(text: str) -> str:
+        said_now = solver(text)
+        wrong = "<answer>" in said_now and next(twice) % 2
+        return "I do not know." if wrong else said_now
+
+    begun.update(dict.fromkeys(known, 1))
+    made = make(pages, 3, out, solver=lambda text: wavering(text), attempts=4, only_mixed=True)
+    kept = [json.loads(line) for line in out.read_text().splitlines()]
+    assert made.tried == 3
+    assert made.mixed == made.accepted == len(kept) > 0
+    assert all(0 < t["difficulty"]["passed"] < t["difficulty"]["attempts"] == 4 for t in kept)
+
+
+def test_the_command_says_how_often_a_solver_is_right(serve, tmp_path):
+    from typer.testing import CliRunner
+
+    from openhorizon.cli import app
+
+    pages, server, out = pages_of(tmp_path / "pages"), serve((200, said("no idea"))), tmp_path / "t.jsonl"
+    command = ["propose", "search", "--corpus", str(pages), "-n", "2", "--out", str(out)]
+    solver = ["--solver", server.url, "--solver-model", "m", "--attempts", "3"]
+    done = CliRunner().invoke(app, [*command, *solver])
+    assert done.exit_code == 0, done.output
+    assert "right in 0% of its attempts; 0 of 2 tasks both right and wrong" in done.output
+    assert len(server.asked) == 6
+    assert all(body["temperature"] == 1.0 for _, body in server.asked)
+    assert len(out.read_text().splitlines()) == 2
+    assert CliRunner().invoke(app, [*command, *solver, "--mixed"]).exit_code == 0
+    assert out.read_text() == ""
+    assert isinstance(CliRunner().invoke(app, [*command, "--mixed"]).exception, (UserError, SystemExit))

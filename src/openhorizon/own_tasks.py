@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from openhorizon.config import CorpusPlan
 from openhorizon.domains import domain_of
-from openhorizon.domains.domain import Ask, Resources
+from openhorizon.domains.domain import Ask, Domain, Resources
 from openhorizon.domains.search import own_corpus
 from openhorizon.domains.search.propose import NAME, propose
 from openhorizon.domains.search.rewrite import rewriter
@@ -21,6 +21,10 @@ from openhorizon.errors import RunError, UserError
 from openhorizon.files import write_whole
 from openhorizon.records import Judged, Record, Task
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
+
+if TYPE_CHECKING:
+    from openhorizon.records import Group
+    from openhorizon.selfplay.difficulty import Difficulty
 
 PER_ANSWER = 7  # accepted tasks; what is asked for more often can be guessed
 
@@ -35,23 +39,26 @@ class Made(Record, kw_only=True):
     reasons: dict[str, int]  # the same in words -> proposals
     repaired: int  # accepted tasks that had been rejected before
     skipped: str  # pages left out and why, one line
+    tried: int = 0  # tasks that a solver tried
+    solved: float = 0.0  # share of its judged attempts that passed
+    mixed: int = 0  # tasks it got right in some attempts and wrong in others
     short: str = ""  # why fewer tasks than asked for; "" if there are enough
 
 
 class LazySandbox:
     """See `Sandbox`: opened when the first program comes. Search experts write none, so that their tasks can be had
-    where no sandbox works."""
+    where no sandbox works. `harmless`: no model writes programs (docs/security.md)."""
 
     name = "lazy"
 
-    def __init__(self, kind: str = "auto") -> None:
-        self._kind = kind
+    def __init__(self, harmless: bool, kind: str = "auto") -> None:
+        self._harmless, self._kind = harmless, kind
         self._opened: Sandbox | None = None
 
     def run(self, program: str, **more: Any) -> Outcome:
         from openhorizon.sandboxes import open_sandbox
 
-        self._opened = self._opened or open_sandbox(self._kind, harmless=True)
+        self._opened = self._opened or open_sandbox(self._kind, harmless=self._harmless)
         return self._opened.run(program, **more)
 
     def close(self) -> None:
@@ -70,17 +77,22 @@ def make(
     done: Callable[[int], None] = lambda n: None,
     plan: CorpusPlan | None = None,
     horizon: str = "short",
+    solver: Ask | None = None,
+    attempts: int = 4,
+    only_mixed: bool = False,
 ) -> Made:
     """`out` holds up to `count` accepted multi-hop tasks over the pages of `corpus`, each solved by the scripted
     expert through the real tools. With `horizon` "long" they are surveys of 60 to 300 calls, and None is a corpus too:
     generated chronicles.
 
     With `ask`, a model says each accepted task in its own words, where its own checks and ours let it. `hops` says how the
-    walks choose their way, `plan` how the corpus is read. `done(n)` hears of n newly accepted tasks. CorpusError:
+    walks choose their way, `plan` how the corpus is read. A `solver` makes `attempts` attempts at each accepted task; its
+    rate stands in the task's line as "difficulty", and `only_mixed` leaves those it gets both right and wrong. `done(n)` hears of n newly accepted tasks. CorpusError:
     unreadable or without links. UserError: not one accepted
     task. RunError: `out` cannot be written, which is seen before the work begins.
     """
     from openhorizon.selfplay.curate import Variety
+    from openhorizon.selfplay.difficulty import difficulty, select_mixed
     from openhorizon.selfplay.game import play
 
     out = Path(out)
@@ -92,7 +104,7 @@ def make(
         )
     wiki = (plan or CorpusPlan()).wiki
     own = own_corpus.generated(seed) if corpus is None else own_corpus.load(corpus, wiki)
-    order, sandbox, said = own_corpus.order(seed), LazySandbox(), Counter[str]()
+    order, sandbox, said = own_corpus.order(seed), LazySandbox(harmless=solver is None), Counter[str]()
     if hops != ANY:
         domain = replace(domain, propose=partial(propose, hops=hops))
     if ask is not None:
@@ -104,36 +116,57 @@ def make(
             domain, own.graph, order, Resources(own.graph, own.index, sandbox), count,
             partial=True, variety=variety, rewrite=rewrite, done=done,
         )  # fmt: skip
+        resources = Resources(own.graph, own.index, sandbox)
+        groups = _tried(domain, outcome.tasks, solver, resources, attempts, seed) if solver else []
     finally:
         sandbox.close()
-    write_whole(
-        out, (line(t, j).encode() + b"\n" for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True))
-    )
+    found = {g.task.id: difficulty(g) for g in groups}
+    mixed = {g.task.id for g in select_mixed(groups).kept}
+    pairs = [
+        (task, shown)
+        for task, shown in zip(outcome.tasks, outcome.demonstrations, strict=True)
+        if not (solver and only_mixed) or task.id in mixed
+    ]
+    write_whole(out, (line(t, j, found.get(t.id)).encode() + b"\n" for t, j in pairs))
+    judged = sum(d.attempts for d in found.values())
     return Made(
-        accepted=len(outcome.tasks), rejected=outcome.reasons, reasons=outcome.whys,
+        accepted=len(pairs), tried=len(found), mixed=len(mixed),
+        solved=sum(d.passed for d in found.values()) / judged if judged else 0.0, rejected=outcome.reasons, reasons=outcome.whys,
         repaired=outcome.repaired, rewritten=dict(said), pages=len(own.index), skipped=str(own.skipped),
         short=outcome.short,
     )  # fmt: skip
 
 
-def asking(what: str, model: str) -> Ask:
+def _tried(
+    domain: Domain, tasks: tuple[Task, ...], solver: Ask, resources: Resources, attempts: int, seed: int
+) -> "list[Group]":
+    from openhorizon.engines.asked import Asked
+    from openhorizon.rollout.attempt import Play
+    from openhorizon.selfplay.difficulty import attempted
+
+    play = Play(engine=Asked(solver, "solver"), resources=resources, size="full")
+    return attempted(domain, tasks, play, attempts, seed)
+
+
+def asking(what: str, model: str, temperature: float = 0.0, option: str = "--ask") -> Ask:
     """Who is asked: the server at a URL, or the model of a folder. UserError or ModelError: it cannot be."""
     from openhorizon.engines.ask import Endpoint, Local
 
     if what.startswith(("http://", "https://")):
         if not model:
-            raise UserError(f"--ask {what} needs the model's name there: add --ask-model NAME")
-        return Endpoint(what, model)
+            raise UserError(f"{option} {what} needs the model's name there: add {option}-model NAME")
+        return Endpoint(what, model, temperature=temperature)
     if not Path(what).is_dir():
-        raise UserError(f"--ask {what} is neither a URL (http://...) nor a model's folder")
+        raise UserError(f"{option} {what} is neither a URL (http://...) nor a model's folder")
     from openhorizon.chat.chat import Chat
     from openhorizon.training.model import load_model
 
     return Local(load_model(what), Chat.load(what))
 
 
-def line(task: Task, judged: Judged) -> str:
-    """The task as one line of JSON with every field spelled out, what a person looks for first, and how it was solved."""
+def line(task: Task, judged: Judged, rate: "Difficulty | None" = None) -> str:
+    """The task as one line of JSON with every field spelled out, what a person looks for first, how it was solved, and how
+    hard it was for a solver, where one tried."""
     fields = _spelled_out(task)
     first = ("id", "instruction", "answer", "evidence", "verifiers")
     solution = [
@@ -144,6 +177,10 @@ def line(task: Task, judged: Judged) -> str:
         for turn in judged.trajectory.turns
     ]
     ordered = {k: fields.pop(k) for k in first} | fields | {"solution": solution}
+    if rate is not None:
+        ordered["difficulty"] = {
+            "attempts": rate.attempts, "passed": rate.passed, "rate": rate.rate, "low": rate.low, "high": rate.high,
+        }  # fmt: skip
     return json.dumps(ordered, ensure_ascii=False)
 
 

@@ -112,6 +112,11 @@ def show_made(made: "Made", asked: int, file: Path, out: Console) -> None:
         for why, n in sorted(made.rewritten.items()):
             if why:
                 say(out, f"           {n:>5,}  {why}")
+    if made.tried:
+        say(
+            out,
+            f"solver     right in {made.solved:.0%} of its attempts; {made.mixed:,} of {made.tried:,} tasks both right and wrong",
+        )
     if made.short:
         say(out, f"FEWER than the {asked} tasks asked for: {made.short}")
 

@@ -78,6 +78,20 @@ def propose(
     shift: Annotated[
         float, typer.Option("--topic-shift", min=0, help="With --corpus: above 0, chains prefer pages of other topics.")
     ] = 0.0,
+    solver: Annotated[
+        str | None,
+        typer.Option(
+            "--solver", metavar="URL|FOLDER",
+            help="A model that tries each accepted task; how often it is right stands in the task's line.",
+        ),
+    ] = None,
+    solver_model: Annotated[
+        str, typer.Option("--solver-model", metavar="NAME", help="The solver's name at the URL.")
+    ] = "",
+    attempts: Annotated[int, typer.Option("--attempts", min=1, help="With --solver: at each task.")] = 4,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="With --solver: keep the tasks that it gets both right and wrong.")
+    ] = False,
     settings: Settings = None,
     runs: Runs = RUNS,
 ) -> None:  # fmt: skip
@@ -96,6 +110,8 @@ def propose(
             )
         if choose and not ask:
             raise UserError("--ask-hops needs --ask: who is to choose?")
+        if mixed and not solver:
+            raise UserError("--mixed needs --solver: whose attempts?")
         from openhorizon.config import CorpusPlan
         from openhorizon.domains.search.walk import Hops
         from openhorizon.own_tasks import asking, make
@@ -107,7 +123,10 @@ def propose(
         hops = Hops(shift=shift, select=asked if choose else None)
         shown = Progress()
         with shown("propose", count) as tick:
-            made = make(corpus, count, out, seed, ask=asked, hops=hops, done=tick, plan=plan, horizon=horizon)
+            made = make(
+                corpus, count, out, seed, ask=asked, hops=hops, done=tick, plan=plan, horizon=horizon,
+                solver=asking(solver, solver_model, 1.0, "--solver") if solver else None, attempts=attempts, only_mixed=mixed,
+            )  # fmt: skip
         show_made(made, count, out, shown.out)
         return
     if run == "search" and found(run, runs) is None:
