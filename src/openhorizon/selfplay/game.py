@@ -20,9 +20,8 @@ import msgspec
 from openhorizon.domains.domain import Domain, Expert, Order, Resources, Seen, Size
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import InfrastructureError, UserError
-from openhorizon.graph import writeback
 from openhorizon.graph.graph import Graph
-from openhorizon.graph.writeback import Acceptance
+from openhorizon.graph.writeback import Acceptance, Played
 from openhorizon.records import Judged, Message, Record, Task, Trajectory, Verdict
 from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
@@ -35,7 +34,7 @@ REPAIRS = 4  # most repairs of one proposal, each of what the last one left
 PATIENCE = 200  # proposals before anyone is blamed
 BREAKS = 20  # tasks lost to a broken engine or sandbox, beyond the accepted ones, before the game stops
 
-Played = tuple[Judged | Trajectory, ...]
+Attempts = tuple[Judged | Trajectory, ...]
 
 
 class Proposal(Record, kw_only=True):
@@ -43,7 +42,7 @@ class Proposal(Record, kw_only=True):
 
     task: Task
     acceptance: Acceptance
-    attempts: Played = ()  # the solver's; and a lazy one, where that is why it was rejected
+    attempts: Attempts = ()  # the solver's; and a lazy one, where that is why it was rejected
     mends: str = ""  # id of the rejected task that this one was made from, "" for one of the proposer's own
 
     @property
@@ -94,9 +93,9 @@ class Outcome:
         """How many proposals each check rejected, most first."""
         return dict(Counter(p.acceptance.check for p in self.rejected).most_common())
 
-    def written(self) -> tuple[writeback.Played, ...]:
+    def written(self) -> tuple[Played, ...]:
         """The write-back: all proposals, attempts and verdicts, for `GraphStore.record`."""
-        return tuple(writeback.Played(p.task, tuple(p.attempts), p.acceptance) for p in self.proposals)
+        return tuple(Played(p.task, tuple(p.attempts), p.acceptance) for p in self.proposals)
 
 
 def play(
@@ -295,7 +294,7 @@ class _Game:
             spared += [node for played in groups[0].judged if reached(played)]
         return tuple(spared)
 
-    async def _solved(self, tasks: list[Task]) -> list[Played]:
+    async def _solved(self, tasks: list[Task]) -> list[Attempts]:
         """The solver's attempts at each task."""
         by_id = {task.id: task for task in tasks}
         play = self.solver or Play(
@@ -307,7 +306,7 @@ class _Game:
         groups = await play_groups(pairs, play, size=self.attempts, seed=self.order.seed)
         return [(*g.judged, *g.aborted) for g in groups]
 
-    async def _judged(self, case: Case, attempts: Played) -> Proposal:
+    async def _judged(self, case: Case, attempts: Attempts) -> Proposal:
         judges = [a for a in attempts if isinstance(a, Judged)]
         if attempts and not judges:
             aborted = tuple(a for a in attempts if isinstance(a, Trajectory))
