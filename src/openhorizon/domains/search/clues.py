@@ -39,7 +39,7 @@ _ENDS = re.compile(
 _BEGINS = re.compile(r"(?<=[.!?])\s+|\n+")  # where sentences may begin
 _BREAKS = re.compile(r"[,;:()]|\s[—–-]\s")  # of clauses
 _UNSOUND = re.compile(
-    rf"[\"“”«»„]|{re.escape(GAP)}\s*{BLANK}|{BLANK}\s*{re.escape(GAP)}|^[^\w\[_]+{BLANK}|{BLANK} [IVX]+\b"
+    rf"[\"“”«»„]|{re.escape(GAP)}\w|{re.escape(GAP)}\s*{BLANK}|{BLANK}\s*{re.escape(GAP)}|^[^\w\[_]+{BLANK}|{BLANK} [IVX]+\b"
 )
 _FIGURE = re.compile(
     r"(?<![\w.,:/–-])(?:\d+[.,]\d+|\d[\d ]*\d\d)(?![\w:/–-]|[.,]\d)"

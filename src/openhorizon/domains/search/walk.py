@@ -39,7 +39,7 @@ WAY = 0.06  # nor, beyond this share, a step on the way: every chain would run t
 HUB_LEAST = 8  # pages; no hub below this
 KNOWN, KNOWN_LEAST = (
     0.003,
-    4,
+    3,
 )  # share of all pages, and pages: what a page says that more link to may be known unread
 NAMES = 1  # so many links fewer may lead to a page that is asked for a name, which is remembered sooner than a figure
 FIGURES = 5  # digits of a figure that nobody remembers, however well-known the page
