@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openhorizon.records import Group
     from openhorizon.selfplay.difficulty import Difficulty
 
-PER_ANSWER = 7  # accepted tasks; what is asked for more often can be guessed
+PER_ANSWER = 8  # accepted tasks; what is asked for more often can be guessed
 
 
 class Made(Record, kw_only=True):

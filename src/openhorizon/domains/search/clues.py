@@ -32,6 +32,8 @@ STRETCH = 80  # most characters of a gap or a blank
 GAPS = 3  # most gaps of a clue
 COMMON = 0.05  # a word on more than this share of the pages names nothing ("county", "river")
 RARE = (0.002, 0.005, 0.01, 0.02, 0.04)  # shares of the pages: words on fewer are left out, step by step
+SAME_SAID = 5  # pages that may say the same of a figure
+_SAID = re.compile(r"\d{3,}\s+\w+\s+\w+\s+\w+")
 _WORD = re.compile(r"[^\W_]+")
 _ENDS = re.compile(
     r"(?<=[^\W\d_]{3}|..[\d)»”\"])[.!?]+(?=\s+[^\Wa-z_]|\s*$)"
@@ -76,15 +78,22 @@ class Words:
         self.pages = 0
         self.counts: Counter[str] = Counter()
         self._small: Counter[str] = Counter()
+        self._figures: Counter[str] = Counter()  # with the words after them
         for text in texts:
             self.pages += 1
             words = set(_WORD.findall(text))
+            self._figures.update(set(_SAID.findall(text)))
             self.counts.update({w.casefold() for w in words})
             self._small.update(w for w in words if w[0].islower())
 
     def is_name(self, word: str) -> bool:
         """True for a word with a capital that hardly ever goes without. Languages that write nouns so give many."""
         return word[:1].isupper() and self._small[word.casefold()] <= 0.1 * self.counts[word.casefold()]
+
+    def is_said_often(self, figure: str, passage: str) -> bool:
+        """True where the figure and the words after it in the passage stand on several pages: what holds of many things."""
+        said = (s for s in _SAID.findall(passage) if s.startswith(figure))
+        return any(self._figures[s] > SAME_SAID for s in said)
 
     def rarity(self, text: str) -> float:
         """How much the words of the text tell together: the sum of their log inverse frequencies."""
@@ -212,7 +221,8 @@ def _masked(
     of = len(_WORD.findall(text[:start])) + len(_WORD.findall(text[end:]))
     least = max(LEAST, FULL * of, 1.5 * clue.count(GAP))
     enough = len(shown) >= least and sum(len(w) > 3 for w in shown) >= 2 and clue.count(GAP) <= GAPS
-    bounded = (left.strip() or begins) and right.strip()
+    after = [w for w in _WORD.findall(right) if w.strip("_")]
+    bounded = (left.strip() or begins) and right.strip() and (not after or any(len(w) > 2 for w in after))
     sound = bounded and not _UNSOUND.search(clue) and clue.count("(") == clue.count(")")
     return clue.strip() if enough and sound else ""
 
@@ -237,7 +247,7 @@ def facts_in(passage: str, words: Words) -> Iterator[str]:
         for n in names
         if min(words.counts[w.casefold()] for w in n.split()) <= few and all(map(words.is_name, n.split()))
     )
-    yield from dict.fromkeys((*figures, *rare))
+    yield from dict.fromkeys((*(f for f in figures if not words.is_said_often(f, passage)), *rare))
 
 
 def _capitalised(run: list[str]) -> Iterator[list[str]]:
