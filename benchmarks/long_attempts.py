@@ -45,8 +45,8 @@ from openhorizon.records import Judged, Sample, Split, Task
 from openhorizon.report.build import build
 from openhorizon.report.data import ReportData, Shown
 from openhorizon.report.terminal import show_trajectory
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.selfplay.game import Outcome, play
 from openhorizon.training.batches import batches
 from openhorizon.training.samples import message_sample

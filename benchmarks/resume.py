@@ -28,9 +28,9 @@ def worker(folder: Path) -> None:
 
     from openhorizon.engines.engine import Request
     from openhorizon.records import Completion, Limits, as_json
-    from openhorizon.rollout.attempt import Play
     from openhorizon.rollout.batch import play_groups
     from openhorizon.rollout.journal import Journals
+    from openhorizon.rollout.play import Play
 
     class Late(Written):
         async def complete(self, request: Request) -> Completion:

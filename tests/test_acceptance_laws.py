@@ -17,8 +17,9 @@ from openhorizon.graph.graph import Graph
 from openhorizon.graph.store import GraphStore
 from openhorizon.records import EdgeKind, Judged, Message, Split
 from openhorizon.retrieval.index import Index
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.sandboxes import Sandbox, open_sandbox
 from openhorizon.selfplay.game import Outcome, disjoint, play
 

@@ -14,8 +14,8 @@ from openhorizon.domains.names import FIRST, SECOND, split_of
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.graph.graph import Graph
 from openhorizon.records import Edge, Message, Node, Split, Status, Task, ToolCall, from_json
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 
 BOTH = ("mini",)
 

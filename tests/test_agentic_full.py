@@ -45,7 +45,8 @@ from openhorizon.records import (
     as_json,
     from_json,
 )
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
+from openhorizon.rollout.play import Play
 
 RESOURCES = no_resources()
 

@@ -13,6 +13,7 @@ from openhorizon.domains.domain import Order
 from openhorizon.graph.graph import Graph
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.writeback import Played
+from openhorizon.jobs import scenes
 from openhorizon.pipeline import build_graph
 from openhorizon.records import Evidence, Split, Task
 from openhorizon.store import Run
@@ -78,8 +79,8 @@ def test_a_changed_page_replaces_its_passages_and_the_tasks_made_from_it_are_nam
 def test_a_large_corpus_is_mapped_by_workers_and_gives_the_same_tasks(tmp_path, monkeypatch):
     order = Order(split=Split.TRAIN, seed=3)
     found = []
-    for name, held in (("held", jobs.HELD), ("mapped", 0)):
-        monkeypatch.setattr(jobs, "HELD", held)
+    for name, held in (("held", scenes.HELD), ("mapped", 0)):
+        monkeypatch.setattr(scenes, "HELD", held)
         with made(tmp_path / name) as run:
             assert (run.dir / jobs.CORPUS_FILE).exists() == (held == 0)
             jobs.scene.cache_clear()

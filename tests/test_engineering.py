@@ -22,8 +22,9 @@ from openhorizon.domains.names import FIRST, SECOND, split_of
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.graph.graph import Graph
 from openhorizon.records import Edge, Message, Node, Split, Status, ToolCall, Trajectory
-from openhorizon.rollout.attempt import Play, opening
+from openhorizon.rollout.attempt import opening
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.sandboxes import open_sandbox, what_works
 
 pytestmark = pytest.mark.skipif(not what_works()[0][1], reason="bubblewrap does not work here; `make system`")

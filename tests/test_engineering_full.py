@@ -14,7 +14,8 @@ from openhorizon.domains.engineering.full.cleanup import tidied
 from openhorizon.domains.names import split_of
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.records import Message, Split, ToolCall
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
+from openhorizon.rollout.play import Play
 from openhorizon.sandboxes import open_sandbox, what_works
 from openhorizon.selfcheck import graph_of
 from openhorizon.selfplay.curate import tidy

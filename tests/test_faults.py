@@ -17,9 +17,10 @@ from openhorizon.engines.local import LocalEngine
 from openhorizon.errors import ConfigError, SandboxError
 from openhorizon.records import Completion, Group, Judged, Limits, Status, Task, Trajectory, as_json
 from openhorizon.rollout.asking import Patience
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
+from openhorizon.rollout.play import Play
 
 TASK = tiny.tasks()[0]
 QUICK = Patience(call_s=0.2, tries=3, back_off_s=0.001)

@@ -12,9 +12,9 @@ from openhorizon.chat.chat import Chat
 from openhorizon.domains.domain import Domain, Resources
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.records import Judged, Limits, Message, Status, ToolCall, Trajectory, Turn
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
 from openhorizon.rollout.folding import HEAD, digest, steps
+from openhorizon.rollout.play import Play
 from openhorizon.training.samples import exact_samples, message_samples
 
 LIMITS = Limits(turns=24, tool_calls=99, response_tokens=64, context_tokens=700, folds=9)

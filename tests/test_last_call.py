@@ -14,8 +14,8 @@ from openhorizon.domains.domain import Domain, Resources, Size
 from openhorizon.engines.engine import Request
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.records import Completion, Limits, Message, Status, Task, ToolCall, Trajectory
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.training.samples import exact_sample, exact_samples, message_sample
 
 ASK = "You have no turns left. Give your answer now."

@@ -34,8 +34,8 @@ from openhorizon.report.build import build
 from openhorizon.report.data import ReportData, Shown
 from openhorizon.report.terminal import show_trajectory
 from openhorizon.report.trajectories import STEPS, WHOLE, attempt
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.selfplay.game import Outcome, play
 from openhorizon.settings import validate
 from openhorizon.store import Run

@@ -17,8 +17,8 @@ from openhorizon.engines.local import LocalEngine
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import EngineError, SandboxError
 from openhorizon.records import Completion, Group, Judged, Limits, Message, Status, Task, ToolCall, Trajectory
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts, play_groups
+from openhorizon.rollout.play import Play
 from openhorizon.training.samples import NotExact, exact_sample, message_sample
 
 TOOLS = tuple(t.schema for t in TOWNS.tools)

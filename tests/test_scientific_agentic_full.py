@@ -34,8 +34,8 @@ from openhorizon.records import (
     as_json,
 )
 from openhorizon.retrieval.index import Index
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.sandboxes import Memo, open_sandbox
 from openhorizon.selfplay.game import disjoint
 

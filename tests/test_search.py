@@ -51,8 +51,8 @@ from openhorizon.records import (
     as_json,
 )
 from openhorizon.retrieval.index import Index
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 from openhorizon.sandboxes.sandbox import Outcome
 
 DUMP = Path(os.environ.get("OPENHORIZON_DUMP", "../shared/data/ltgwiki-pages-articles.xml.bz2"))

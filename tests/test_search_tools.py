@@ -39,8 +39,9 @@ from openhorizon.records import (
 from openhorizon.retrieval.fetch import Fetcher
 from openhorizon.retrieval.index import Index
 from openhorizon.retrieval.web import Found, SearchEngine, Web, WebPage, node_id
-from openhorizon.rollout.attempt import Play, opening
+from openhorizon.rollout.attempt import opening
 from openhorizon.rollout.batch import play_experts
+from openhorizon.rollout.play import Play
 
 FULL = DOMAIN.sized("full")
 FILLER = "Nothing of note was recorded here in the long years between the two great floods. " * 8

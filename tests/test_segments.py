@@ -13,9 +13,9 @@ from towns import TOWNS, Desk, graph_of, resources_of
 from openhorizon.chat.chat import Chat
 from openhorizon.engines.engine import Request
 from openhorizon.records import Completion, Judged, Limits, Message, Status, ToolCall, Trajectory
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts
 from openhorizon.rollout.journal import Journals
+from openhorizon.rollout.play import Play
 from openhorizon.training.samples import exact_samples, message_samples
 
 LIMITS = Limits(turns=99, tool_calls=99, response_tokens=80, context_tokens=6000)

@@ -28,7 +28,7 @@ from openhorizon.records import (
     Verdict,
     as_json,
 )
-from openhorizon.rollout.attempt import Play
+from openhorizon.rollout.play import Play
 from openhorizon.selfplay.curate import (
     Variety,
     curate,

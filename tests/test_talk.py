@@ -11,7 +11,7 @@ from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import ModelError, UserError
 from openhorizon.records import Judged, Message, Split, ToolCall
 from openhorizon.retrieval.index import Index
-from openhorizon.rollout.attempt import Play
+from openhorizon.rollout.play import Play
 from openhorizon.talk import Shown, talk
 
 

@@ -18,7 +18,8 @@ from openhorizon.domains.agentic.tau2.rules import begin, merged, said_in, same_
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.errors import InfrastructureError, UserError
 from openhorizon.records import Judged, Message, Status, ToolCall
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
+from openhorizon.rollout.play import Play
 
 SHARED = Path(os.environ.get("OPENHORIZON_DATA") or Path(__file__).parents[2] / "shared" / "data")
 PYTHON, CHECKOUT = os.environ.get("TAU2_PYTHON", ""), os.environ.get("TAU2_CHECKOUT", "")

@@ -172,7 +172,7 @@ def _tried_and_written(
     domain: Domain, outcome: "Outcome", resources: Resources, trial: Trial | None, seed: int, out: Path
 ) -> Made:
     """The accepted tasks, tried where somebody tries them, in `out`; and what came of it."""
-    from openhorizon.rollout.attempt import Play
+    from openhorizon.rollout.play import Play
     from openhorizon.selfplay.difficulty import attempted, difficulty, select_mixed
 
     groups: list[Group] = []

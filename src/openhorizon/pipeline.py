@@ -1,5 +1,5 @@
 """The whole recipe on one page: documents to graph to tasks to demonstrations to SFT to teachers to one student to
-evidence. Each stage is a short function over the run folder; the work itself is in `jobs.py`, in worker processes.
+evidence. Each stage is a short function over the run folder; the work itself is in `jobs/`, in worker processes.
 """
 
 import time

@@ -13,8 +13,8 @@ from openhorizon.errors import UserError
 from openhorizon.graph.graph import Graph
 from openhorizon.records import Group, Message, Record, Split, Task
 from openhorizon.retrieval.index import Index
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_experts, play_groups
+from openhorizon.rollout.play import Play
 from openhorizon.sandboxes.sandbox import Sandbox
 
 LEVELS = (1, 2, 3)

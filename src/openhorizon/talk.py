@@ -14,7 +14,8 @@ from openhorizon.chat.wire import read
 from openhorizon.domains.domain import Domain, Tool
 from openhorizon.engines.engine import Engine, Request
 from openhorizon.records import Completion, Judged, Limits, Message, Task, Trajectory
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
+from openhorizon.rollout.play import Play
 
 MOST = 1000  # turns and calls of one conversation
 RESPONSE = 1024  # tokens of one message at most, where the context allows it

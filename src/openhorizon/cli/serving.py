@@ -69,9 +69,10 @@ def chat(
 ) -> None:  # fmt: skip
     """Talk to a run's model in the terminal, with a domain's real tools: each call and its result is shown. An empty line ends it."""
     from openhorizon import jobs
+    from openhorizon.domains import domain_of
     from openhorizon.engines.engine import Sampling
     from openhorizon.records import Judged, Split
-    from openhorizon.rollout.attempt import Play
+    from openhorizon.rollout.play import Play
     from openhorizon.talk import Shown, talk
     from openhorizon.terminal import console
 
@@ -100,7 +101,7 @@ def chat(
     at = jobs.scene(str(opened.dir))
     play = Play(engine, at.resources, recipe.size, Sampling(), talker)
     shown = Shown(lambda m: _message(m, out), lambda name, text: _line(out, f"  {name}", text, "dim"))
-    ended = talk(chosen, jobs.domain_of(domain, recipe.size), play, shown, ask, context, first)
+    ended = talk(chosen, domain_of(domain, recipe.size), play, shown, ask, context, first)
     if not isinstance(ended, Judged):
         raise RunError(f"the conversation broke off: {ended.reason}")
     if task is not None:

@@ -15,7 +15,8 @@ from openhorizon.domains.domain import Resources
 from openhorizon.domains.plain import no_resources
 from openhorizon.errors import ConfigError, RunError
 from openhorizon.graph.store import GraphStore
-from openhorizon.jobs import CORPUS_KINDS, resources_of
+from openhorizon.graph.tables import CORPUS_KINDS
+from openhorizon.jobs import resources_of
 from openhorizon.metrics import Metrics
 from openhorizon.own_teachers.folder import STAGE, Distilled, Given, Loaded, Model, OwnFolder
 from openhorizon.own_teachers.prompts import Pool, about, fitted, read_pool

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 
 from openhorizon.domains.domain import Domain
 from openhorizon.records import Group, Judged, Task, Trajectory
-from openhorizon.rollout.attempt import Play, attempt
+from openhorizon.rollout.attempt import attempt
+from openhorizon.rollout.play import Play
 
 
 async def play_groups(

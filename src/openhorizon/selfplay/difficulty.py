@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from openhorizon.domains.domain import Domain
 from openhorizon.evaluation.intervals import wilson
 from openhorizon.records import Group, Record, Task
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
+from openhorizon.rollout.play import Play
 from openhorizon.selfplay.curate import Filtered, Removed
 
 

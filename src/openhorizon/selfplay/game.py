@@ -23,8 +23,8 @@ from openhorizon.errors import InfrastructureError, UserError
 from openhorizon.graph.graph import Graph
 from openhorizon.graph.writeback import Acceptance, Played
 from openhorizon.records import Judged, Message, Record, Task, Trajectory, Verdict
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
+from openhorizon.rollout.play import Play
 from openhorizon.selfplay.accept import Case, folded, fresh, judged, reached, verifiable
 from openhorizon.selfplay.curate import Variety
 from openhorizon.selfplay.rank import ranked

@@ -186,8 +186,8 @@ def _imitated(
     from openhorizon.config import SftPlan
     from openhorizon.engines.engine import Sampling
     from openhorizon.engines.local import LocalEngine
-    from openhorizon.rollout.attempt import Play
     from openhorizon.rollout.batch import play_groups
+    from openhorizon.rollout.play import Play
     from openhorizon.training.distill import limited, prompts
     from openhorizon.training.samples import exact_samples
     from openhorizon.training.sft import Watch, sft

@@ -19,8 +19,8 @@ from openhorizon.engines.engine import Sampling
 from openhorizon.engines.local import LocalEngine
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Limits, Task
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
+from openhorizon.rollout.play import Play
 from openhorizon.training.aligning import align, scored, step_weights
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
 from openhorizon.training.coverage import CoverageAlarm, Probe, Sums

@@ -17,8 +17,8 @@ from openhorizon.errors import ConfigError
 from openhorizon.losses.grpo import GrpoTerms, group_advantages, grpo, process_advantages
 from openhorizon.losses.logprobs import token_logprobs
 from openhorizon.records import Group, Sample, Task
-from openhorizon.rollout.attempt import Play
 from openhorizon.rollout.batch import play_groups
+from openhorizon.rollout.play import Play
 from openhorizon.selfplay.rank import near_misses
 from openhorizon.training.batches import Batch, batches
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
