@@ -2,10 +2,13 @@
 
 from openhorizon.config.checks import own_problems, problems
 from openhorizon.config.plans import (
+    ClusterPlan,
     CorpusPlan,
     DistillPlan,
     DomainPlan,
+    EnginePlan,
     EvaluationPlan,
+    FaultPlan,
     GrpoPlan,
     GrpoStage,
     ModelPlan,
@@ -25,6 +28,9 @@ from openhorizon.config.plans import (
 )
 
 __all__ = [
+    "ClusterPlan",
+    "EnginePlan",
+    "FaultPlan",
     "CorpusPlan",
     "DistillPlan",
     "DomainPlan",

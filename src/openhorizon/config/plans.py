@@ -226,6 +226,35 @@ class EvaluationPlan(Plan, kw_only=True):
     samples: Count = 12  # attempts kept per model and domain for the report's browser
 
 
+class EnginePlan(Plan, kw_only=True):
+    """A model behind OpenAI-compatible servers; their key is OPENHORIZON_ENGINE_KEY's, never here."""
+
+    urls: tuple[
+        str, ...
+    ] = ()  # of servers with the same model, such as http://host:8000/v1; none: in this process
+    model: str = ""  # its name there; "": the first that the servers list
+    mode: Literal["auto", "token", "message"] = (
+        "auto"  # token: ids and log-probabilities, needed to train; message: chat completions; auto: what they offer
+    )
+    concurrency: Positive = 64  # requests at once, per server
+
+
+class ClusterPlan(Plan, kw_only=True):
+    """Ray, for attempts beyond one machine."""
+
+    address: str = (
+        ""  # "": asyncio in one process; local: a Ray of this machine; auto or ray://host:10001: a cluster
+    )
+    workers: Count = 0  # processes that play attempts; 0: one per core of the cluster
+
+
+class FaultPlan(Plan, kw_only=True):
+    """A test tool: engines and sandboxes that break on purpose, to see that a run lives with those that break."""
+
+    rate: Share = 0.0  # of the engine's turns and the sandbox's programs
+    seed: Count = 0  # which ones
+
+
 class WikiPlan(Plan, kw_only=True):
     """What a MediaWiki dump does not say of its wiki; all of it adds to what is known of the wiki's language."""
 
