@@ -9,6 +9,7 @@ from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.jobs.scenes import Pair, Scene, chat_of, model_folder, scene, tasks_of
 from openhorizon.records import Score, Split
+from openhorizon.rollout.play import Setting
 from openhorizon.workers import tick
 
 if TYPE_CHECKING:
@@ -26,30 +27,35 @@ def evaluate(run_dir: str, model: str, name: str) -> float:
     file = f"{model.replace('/', '-')}.{name}.jsonl"
     if not stage.has(file):
         folder = model_folder(at.run, model)
-        pairs = held_out(at, load_model(folder, at.recipe.model), chat_of(at.run, folder), model, name)
+        setting = at.setting(f"evaluation/{model}.{name}")
+        pairs = held_out(
+            at, setting, load_model(folder, at.recipe.model), chat_of(at.run, folder), model, name
+        )
         stage.write_jsonl(f"samples/{file}", _kept(pairs, at.recipe.evaluation.samples))
         stage.write_jsonl(file, [score_of(p) for p in pairs])
+        setting.forget()
     scores = stage.read_jsonl(file, Score)
     return sum(s.passed for s in scores) / max(1, len(scores))
 
 
 def held_out(
-    at: Scene, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
+    at: Scene, setting: Setting, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
 ) -> list[Pair]:
     """The model's attempts at the domain's held-out tasks, `count` of them (0: as many as the recipe evaluates)."""
     import asyncio
 
     from openhorizon.engines.local import LocalEngine
     from openhorizon.rollout.batch import play_groups
-    from openhorizon.rollout.play import Play
+    from openhorizon.training.model import fingerprint
 
     plan = at.recipe.evaluation
     engine = LocalEngine(model.eval(), chat, policy=policy, slots=plan.concurrency)
     sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
     tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
+    play = setting.keeping(setting.play(engine, sampling, chat), "attempts", lambda: fingerprint(model))
     groups = asyncio.run(
         play_groups(
-            [(t, domain_of(name, at.recipe.size)) for t in tasks], Play(engine, at.resources, at.recipe.size, sampling, chat),
+            [(t, domain_of(name, at.recipe.size)) for t in tasks], play,
             seed=plan.seed, concurrency=plan.concurrency, done=tick,
         )
     )  # fmt: skip
