@@ -21,6 +21,7 @@ from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
+from openhorizon.sandboxes import Outcome, Patient
 
 TASK = tiny.tasks()[0]
 QUICK = Patience(call_s=0.2, tries=3, back_off_s=0.001)
@@ -230,3 +231,23 @@ def test_enough_groups_end_a_batch(resources):
     groups = asyncio.run(play_groups(tasks, play, wanted=2))
     assert [len(g.judged) for g in groups] == [1, 0, 1]
     assert groups[1].cut == ("b/1@written/0",)
+
+
+def test_a_program_whose_jail_broke_is_run_again():
+    class Breaking:
+        name = "breaking"
+        left = 2
+
+        def run(self, program: str, **more: object) -> Outcome:
+            self.left -= 1
+            if self.left >= 0:
+                raise SandboxError("the jail died")
+            return Outcome(stdout=program, stderr="", exit_code=0)
+
+        def close(self) -> None: ...
+
+    pauses: list[float] = []
+    assert Patient(Breaking(), 3, 0.5, pauses.append).run("x", seconds=1.0).stdout == "x"
+    assert pauses == [0.5, 1.0]
+    with pytest.raises(SandboxError):
+        Patient(Breaking(), 2, 0.5, pauses.append).run("x")

@@ -27,7 +27,7 @@ def evaluate(run_dir: str, model: str, name: str) -> float:
     file = f"{model.replace('/', '-')}.{name}.jsonl"
     if not stage.has(file):
         folder = model_folder(at.run, model)
-        setting = at.setting(f"evaluation/{model}.{name}")
+        setting = at.setting(f"evaluation/{file}")
         pairs = held_out(
             at, setting, load_model(folder, at.recipe.model), chat_of(at.run, folder), model, name
         )

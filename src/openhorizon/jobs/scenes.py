@@ -12,7 +12,8 @@ from openhorizon.graph.snapshot import write_snapshot
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.tables import CORPUS_KINDS
 from openhorizon.records import Judged, Record, Split, Task
-from openhorizon.rollout.play import Setting
+from openhorizon.rollout.play import FAULTY_TRIES, Setting
+from openhorizon.sandboxes import Patient
 from openhorizon.sandboxes.faulty import FaultySandbox
 from openhorizon.store import Run
 
@@ -59,7 +60,7 @@ def scene(run_dir: str) -> Scene:
             graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
     if (faults := run.recipe.faults).rate:
-        sandbox = FaultySandbox(sandbox, faults.rate, faults.seed)
+        sandbox = Patient(FaultySandbox(sandbox, faults.rate, faults.seed), FAULTY_TRIES, 0.0)
     return Scene(run, run.recipe, resources_of(run, graph, sandbox))
 
 

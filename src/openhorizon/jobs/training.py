@@ -123,6 +123,7 @@ def train_teacher(run_dir: str, name: str) -> int:
                     watch=watch,
                 )
             save_model(model, chat.tokenizer, run.dir / part / "model")
+            at.setting(part).forget()
         folder = run.dir / part / "model"
     save_model(load_model(folder, recipe.model), chat.tokenizer, run.dir / "teachers" / name / "model")
     return steps
@@ -157,5 +158,6 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     )  # fmt: skip
     if rank == 0:
         save_model(student, chat.tokenizer, run.dir / "student" / "model")
+        at.setting("student").forget()
     watch.ranks.leave()
     return steps
