@@ -274,7 +274,7 @@ class Loop:
         )  # fmt: skip
         completion = await asked(self.play.engine, request, self.chat, self.play.patience, left_s)
         self.ids += completion.token_ids
-        message = read(completion.text)
+        message = read(completion.text, self.tools)
         self.messages.append(message)
         self.ends.append((len(self.messages), len(self.ids)))
         return completion, message
