@@ -16,7 +16,7 @@ import msgspec
 
 from openhorizon.chat.chat import Chat
 from openhorizon.chat.wire import write
-from openhorizon.engines.engine import Request, Sampling
+from openhorizon.engines.engine import Context, Request, Sampling
 from openhorizon.errors import EngineError
 from openhorizon.records import Completion, Message, ToolCall
 
@@ -83,7 +83,7 @@ class Vllm(_Tokens):
 
     def body(self, request: Request) -> bytes:
         asked: dict[str, Any] = {
-            "model": self.model, "prompt": request.token_ids, "max_tokens": request.max_tokens, "logprobs": 0,
+            "model": self.model, "prompt": _prompt(request), "max_tokens": request.max_tokens, "logprobs": 0,
             "temperature": request.sampling.temperature, "top_p": request.sampling.top_p, "seed": seed_of(request),
             "stop_token_ids": [self.chat.eos_id], "return_token_ids": True, "skip_special_tokens": False,
         }  # fmt: skip
@@ -96,10 +96,10 @@ class Vllm(_Tokens):
         if not told.choices or told.choices[0].token_ids is None:
             raise EngineError("the answer holds no token ids")
         choice = told.choices[0]
-        if choice.prompt_token_ids is not None and len(choice.prompt_token_ids) != len(request.token_ids):
-            raise EngineError(
-                f"the server read {len(choice.prompt_token_ids)} prompt tokens of {len(request.token_ids)}"
-            )
+        echoed = bytes(choice.prompt_token_ids)  # counted, not read: it is as long as the context
+        read = echoed.count(b",") + any(c in echoed for c in b"0123456789")
+        if echoed not in (b"", b"null") and read != len(request.token_ids):
+            raise EngineError(f"the server read {read} prompt tokens of {len(request.token_ids)}")
         assert choice.token_ids is not None
         logprobs = [
             math.nan if p is None else p for p in (choice.logprobs.token_logprobs if choice.logprobs else ())
@@ -118,7 +118,7 @@ class Sglang(_Tokens):
             "top_p": request.sampling.top_p, "top_k": request.sampling.top_k or -1, "stop_token_ids": [self.chat.eos_id],
             "sampling_seed": seed_of(request), "skip_special_tokens": False, "no_stop_trim": True,
         }  # fmt: skip
-        asked = {"input_ids": request.token_ids, "sampling_params": sampling, "return_logprob": True}
+        asked = {"input_ids": _prompt(request), "sampling_params": sampling, "return_logprob": True}
         return msgspec.json.encode(asked)
 
     def read(self, answer: bytes, request: Request) -> Completion:
@@ -200,6 +200,11 @@ def seed_of(request: Request) -> int:
     return crc32(f"{request.seed} {request.attempt} {request.turn}".encode()) & 0x7FFFFFFF
 
 
+def _prompt(request: Request) -> msgspec.Raw:
+    """The context's ids as JSON; see `Context.as_json`."""
+    return msgspec.Raw(Context.of(request.token_ids).as_json())
+
+
 def _called(name: str, call: ToolCall) -> dict[str, Any]:
     arguments = json.dumps(call.arguments, ensure_ascii=False)
     return {"id": name, "type": "function", "function": {"name": call.name, "arguments": arguments}}
@@ -225,7 +230,7 @@ class _Logprobs(msgspec.Struct):
 
 class _VllmChoice(msgspec.Struct):
     token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
+    prompt_token_ids: msgspec.Raw = msgspec.Raw()
     logprobs: _Logprobs | None = None
     finish_reason: str | None = None
 
