@@ -24,7 +24,7 @@ def answer_of(ids: Sequence[int], prompt: bytes = b"") -> bytes:
         "finish_reason": "stop",
     }  # fmt: skip
     body = json.dumps({"object": "text_completion", "model": MODEL, "choices": [choice]}).encode()
-    return body.replace(b'"index": 0', b'"index": 0, "prompt_token_ids": ' + prompt) if prompt else body
+    return body.replace(b'"index": 0', b'"index": 0, "prompt_token_ids":' + prompt) if prompt else body
 
 
 def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
@@ -78,7 +78,7 @@ class _Connection(asyncio.Protocol):
                 start = request.index(b"[", request.index(b'"prompt"'))
                 body = answer.replace(
                     b'"index": 0',
-                    b'"index": 0, "prompt_token_ids": ' + request[start : request.index(b"]", start) + 1],
+                    b'"index": 0, "prompt_token_ids":' + request[start : request.index(b"]", start) + 1],
                 )
                 answer = _whole(body[body.index(b"\r\n\r\n") + 4 :])
             if self.latency_s:

@@ -11,16 +11,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import msgspec
 
+from openhorizon.engines.lanes import Lanes
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Record
 
 KEY = "OPENHORIZON_ENGINE_KEY"  # the environment variable that a server's key is read from, at each request
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # statuses that say "later"
 WAIT, LONGEST = 0.5, 30.0  # seconds before the second try, doubled each time; most seconds of a wait
+HEADERS = {"Content-Type": "application/json", "User-Agent": "openhorizon"}
 SICK = 3  # failures in a row after which a server rests
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ class Servers:
             random.Random()
         )  # unseeded on purpose: clients that failed together must not come back together
         self._thread = _Thread()
-        self._client: httpx.AsyncClient | None = None
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}  # by URL, each made when it is first asked
         self._freed: asyncio.Condition | None = None
 
     @property
@@ -99,9 +102,9 @@ class Servers:
 
     def close(self) -> None:
         """Let go of the connections and the thread."""
-        if self._client is not None:
-            self._thread.run(self._client.aclose())
-            self._client = None
+        for transport in self._transports.values():
+            self._thread.run(transport.aclose())
+        self._transports.clear()
         self._thread.close()
 
     async def post(self, path: str, body: bytes, read: Callable[[bytes], T], attempt: str = "") -> T:
@@ -159,16 +162,17 @@ class Servers:
         raise EngineError(f"{where} gave no usable answer in {self.tries} tries (the last: {why}); is it up?")
 
     async def _sent(self, server: _Server, method: str, path: str, body: bytes | None) -> httpx.Response:
-        if self._client is None:
-            most = self.concurrency * len(self._servers)
-            self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(self.timeout_s, connect=self._connect_s, pool=None), transport=self._transport,
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            )  # fmt: skip
+        if server.url not in self._transports:
+            self._transports[server.url] = self._transport or _transport(
+                server.url, self.concurrency, self._connect_s
+            )
         key = os.environ.get(KEY, "").strip()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = HEADERS | ({"Authorization": f"Bearer {key}"} if key else {})
+        request = httpx.Request(method, server.url + path, headers=headers, content=body)
         async with asyncio.timeout(self.timeout_s):
-            return await self._client.request(method, server.url + path, content=body, headers=headers)
+            answer = await self._transports[server.url].handle_async_request(request)
+            await answer.aread()
+        return answer
 
     async def _take(self, attempt: str, url: str) -> _Server:
         """A server with room, its own first; waits for room. Where all rest, the one that is back first."""
@@ -231,6 +235,17 @@ class _Thread:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._loop = None
+
+
+def _transport(url: str, concurrency: int, connect_s: float) -> httpx.AsyncBaseTransport:
+    """What carries requests to the server: through a proxy where the environment names one for it."""
+    parsed = httpx.URL(url)
+    proxies = getproxies()
+    proxy = proxies.get(parsed.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(parsed.host):
+        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        return httpx.AsyncHTTPTransport(proxy=httpx.Proxy(proxy), limits=limits)
+    return Lanes(connect_s)
 
 
 def _sound(url: str) -> str:
