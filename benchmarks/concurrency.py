@@ -100,7 +100,8 @@ def ours(url: str, folder: Path, processes: int, journals: str = "") -> dict[str
     for n in range(processes):
         mine, theirs = context.Pipe()
         process = context.Process(
-            target=client, args=(url, str(folder), share, n * share, journals and f"{journals}/{n}", gate, theirs)
+            target=client,
+            args=(url, str(folder), share, n * share, journals and f"{journals}/{n}", gate, theirs),
         )
         process.start()
         running.append((process, mine))
@@ -170,7 +171,12 @@ def peer(kind, url: str, sent: list[bytes]) -> dict[str, float]:
     spent, cpu, began = busy(url), time.process_time(), time.perf_counter()
     calls = asyncio.run(kind(url, sent))
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    return {"turns/s": calls / wall, "ms": cpu / calls * 1e3, "MB": 0, "server ms": (busy(url) - spent) / calls * 1e3}
+    return {
+        "turns/s": calls / wall,
+        "ms": cpu / calls * 1e3,
+        "MB": 0,
+        "server ms": (busy(url) - spent) / calls * 1e3,
+    }
 
 
 def told(name: str, runs: list[dict[str, float]], ideal: float) -> None:
@@ -199,7 +205,9 @@ def main() -> None:
         }
         with serving(short(chat), latency_s=LATENCY, echo=True) as url:
             ideal = ATTEMPTS / LATENCY
-            print(f"{ATTEMPTS:,} attempts of {TURNS} turns, {LATENCY * 1e3:.0f} ms: ideal {ideal:,.0f} turns/s; medians of {REPEATS}")
+            print(
+                f"{ATTEMPTS:,} attempts of {TURNS} turns, {LATENCY * 1e3:.0f} ms: ideal {ideal:,.0f} turns/s; medians of {REPEATS}"
+            )
             print(f"{'':<52} {'turns/s':>8} {'ideal':>7} {'CPU ms':>9} {'MB':>8} {'server ms':>9}")
             runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
             for _ in range(REPEATS):

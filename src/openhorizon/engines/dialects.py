@@ -50,14 +50,14 @@ class _Tokens:
 
     def _completion(self, ids: list[int], logprobs: list[float], finish: str, request: Request) -> Completion:
         """The checked turn: a wrong id or a log-probability that is no number must never be trained on."""
-        wrong = next((i for i in ids if not 0 <= i < self.chat.vocabulary), None)
-        if wrong is not None:
+        if ids and (min(ids) < 0 or max(ids) >= self.chat.vocabulary):
+            wrong = next(i for i in ids if not 0 <= i < self.chat.vocabulary)
             raise EngineError(f"token id {wrong} is outside the tokenizer's {self.chat.vocabulary} entries")
         if not ids or len(ids) > request.max_tokens:
             raise EngineError(f"{len(ids)} token ids for a turn of at most {request.max_tokens}")
         if len(logprobs) != len(ids):
             raise EngineError(f"{len(logprobs)} log-probabilities for {len(ids)} token ids")
-        if not all(math.isfinite(p) and p <= 1e-3 for p in logprobs):
+        if not all(map(math.isfinite, logprobs)) or max(logprobs) > 1e-3:
             raise EngineError("a log-probability is not a number of at most 0")
         stopped = ids[-1] == self.chat.eos_id
         if not stopped and finish not in ("stop", "length"):

@@ -127,8 +127,8 @@ class Loop:
         self.turns.append(turn)
         self.begun = False
         before = self.saved
-        if isinstance(self.env, Kept):
-            self.saved = self.env.save()
+        if before is not None:
+            self.saved = self.env.save()  # type: ignore[attr-defined]
         step = Step(
             turn=turn, replied=reply is not None, narrow=narrow, seconds=self.play.clock() - self.started if self.journal is not None else 0.0,
             saved=self.saved if self.saved != before else None,
