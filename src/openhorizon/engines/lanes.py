@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections that are kept open, as a transport of httpx: each request has one alone while it lasts.
+"""HTTP/1.1 connections that are kept open: each request has one alone while it lasts.
 
 httpx's own pool walks over all its connections at every request, which at a thousand of them takes milliseconds each; here the next
 idle one is taken from a stack. The protocol's grammar is read by httptools (the parser of Node.js and uvicorn).
@@ -6,7 +6,7 @@ idle one is taken from a stack. The protocol's grammar is read by httptools (the
 
 import asyncio
 import ssl
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 import httpx
@@ -15,7 +15,19 @@ NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 Origin = tuple[str, str, int]  # scheme, host, port
 
 
-class Lanes(httpx.AsyncBaseTransport):
+class Answer(NamedTuple):
+    """What a server said."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
+
+    def response(self) -> httpx.Response:
+        """The same, with all that httpx knows to read from it."""
+        return httpx.Response(self.status, headers=self.headers, content=self.content)
+
+
+class Lanes:
     """For one event loop. Bodies are sent and taken whole. Raises httpx's errors: ConnectError, ReadError, RemoteProtocolError,
     ConnectTimeout; how long an answer may take is the caller's to say."""
 
@@ -24,12 +36,14 @@ class Lanes(httpx.AsyncBaseTransport):
         self._idle: dict[Origin, list[_Lane]] = {}
         self._ssl: ssl.SSLContext | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
+    async def send(self, method: str, url: httpx.URL, headers: dict[str, str], body: bytes | None) -> Answer:
+        """The answer to a request; `headers` without the host and the length."""
         origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
-        body = await request.aread()
-        lines = b"".join(b"%b: %b\r\n" % header for header in request.headers.raw)
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode(), url.raw_path, lines)
+        named = {"Host": url.netloc.decode()} | headers
+        if body is not None:
+            named["Content-Length"] = str(len(body))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        head = f"{method} {url.raw_path.decode()} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
         idle = self._idle.setdefault(origin, [])
         while True:
             while idle and not idle[-1].open:
@@ -37,21 +51,21 @@ class Lanes(httpx.AsyncBaseTransport):
             kept = bool(idle)
             lane = idle.pop() if idle else await self._opened(origin)
             try:
-                response = await lane.sent(head, body)
+                answer = await lane.sent(head, body or b"")
             except _Closed as closed:
                 if (
                     kept and not closed.begun
                 ):  # the server let go of an idle connection just then: that is no failure
                     continue
-                raise httpx.ReadError(f"the connection was closed ({closed})", request=request) from closed
+                raise httpx.ReadError(f"the connection was closed ({closed})") from closed
             except NO_HTTP as error:
-                raise httpx.RemoteProtocolError(f"no HTTP ({error})", request=request) from error
+                raise httpx.RemoteProtocolError(f"no HTTP ({error})") from error
             finally:
                 if not lane.free:
                     lane.close()
             if lane.open:
                 idle.append(lane)
-            return response
+            return answer
 
     async def _opened(self, origin: Origin) -> "_Lane":
         scheme, host, port = origin
@@ -89,9 +103,9 @@ class _Lane(asyncio.Protocol):
         self.open, self.free = True, True  # free: no request is under way
         self._begun, self._head_read = False, False
         self._transport: Any = None
-        self._answer: asyncio.Future[httpx.Response] | None = None
+        self._answer: asyncio.Future[Answer] | None = None
 
-    async def sent(self, head: bytes, body: bytes) -> httpx.Response:
+    async def sent(self, head: bytes, body: bytes) -> Answer:
         """The answer to a request. _Closed, HttpParserError."""
         self.free = False
         self._parser = httptools.HttpResponseParser(self)
@@ -160,6 +174,4 @@ class _Lane(asyncio.Protocol):
         self.free = True
         if self._answer is not None and not self._answer.done():
             content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-            self._answer.set_result(
-                httpx.Response(self._parser.get_status_code(), headers=self._headers, content=content)
-            )
+            self._answer.set_result(Answer(self._parser.get_status_code(), self._headers, content))
