@@ -85,7 +85,7 @@ class Context(Sequence[int]):
     def __getitem__(self, at: int | slice) -> int | tuple[int, ...]:
         if isinstance(at, slice):
             start, stop, step = at.indices(self._length)
-            return tuple(self._held.ids[start : stop if stop >= 0 else None : step])
+            return tuple(self._held.ids[start:stop:step]) if step > 0 else tuple(self)[at]
         if not -self._length <= at < self._length:
             raise IndexError(f"{at} of {self._length} ids")
         return self._held.ids[at % self._length]
