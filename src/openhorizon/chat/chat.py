@@ -39,6 +39,7 @@ class Chat:
         self.eos: str = str(tokenizer.eos_token)
         self.eos_id: int = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
         self.vocabulary = len(tokenizer)
+        self._fast = _bare(tokenizer)
         added = tokenizer.added_tokens_decoder.values()
         controls = [str(t) for t in added if t.special or "<" in str(t) or str(t).startswith("[")]
         self._controls = _ahead(controls)
@@ -139,7 +140,12 @@ class Chat:
     def text(self, ids: Sequence[int]) -> str:
         """What the policy wrote, without the end token, with thinking marks."""
         kept = [i for i in ids if i != self.eos_id]
-        text = str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        if self._fast is not None:
+            text = str(self._fast.decode(kept, skip_special_tokens=False))
+        else:
+            text = str(
+                self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            )
         return f"<think>\n{text}" if self.opens_thought else text
 
     def _render(self, messages: list[dict[str, Any]], tools: list[Any] | None, generate: bool) -> str:
@@ -182,6 +188,8 @@ class Chat:
         """Ids of the text; where `control` is False, what looks like a control token (of `plain`, if given) is spelled as
         plain text."""
         if control:
+            if self._fast is not None and text:
+                return self._fast.encode(text, add_special_tokens=False).ids
             return self.tokenizer.encode(text, add_special_tokens=False) if text else []
         ids: list[int] = []
         start = 0
@@ -196,3 +204,19 @@ class Chat:
 def _ahead(tokens: Sequence[str]) -> re.Pattern[str]:
     """Finds where a token begins; looked ahead, so that one inside another is found too."""
     return re.compile(f"(?={'|'.join(map(re.escape, tokens)) or '(?!)'})")
+
+
+_PROBE = (
+    "<|im_start|>user\nÉa  x, 'll <tool_call> 12 \u6f22\U0001f600 .<|im_end|></s>[INST] \n\n<|endoftext|> x"
+)
+
+
+def _bare(tokenizer: "PreTrainedTokenizerBase") -> Any:
+    """The Rust tokenizer itself, where it does what transformers' does around it, which costs more than many a short text; else None."""
+    bare: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if bare is None:
+        return None
+    ids = tokenizer.encode(_PROBE, add_special_tokens=False)  # also turns truncation and padding off
+    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    alike = bare.encode(_PROBE, add_special_tokens=False).ids == ids
+    return bare if alike and bare.decode(ids, skip_special_tokens=False) == text else None

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from openhorizon.chat.wire import read
 from openhorizon.domains.domain import LEFT, Domain, Kept
-from openhorizon.engines.engine import Request
+from openhorizon.engines.engine import Context, Request
 from openhorizon.errors import InfrastructureError
 from openhorizon.records import (
     Completion,
@@ -57,9 +57,7 @@ class Loop:
     seed: int
     journal: Journal | None = None
     messages: list[Message] = field(init=False)
-    ids: list[int] = field(
-        default_factory=list
-    )  # the context so far, as the engine saw it; empty on messages
+    ids: Context = field(default_factory=Context)  # so far, as the engine saw it; empty on messages
     calls: int = 0
     # of the segment's turns: messages and ids when each was written
     ends: list[tuple[int, int]] = field(default_factory=list)
@@ -87,7 +85,7 @@ class Loop:
                 if ended is not None:
                     return ended
                 added = self._next(step)
-            self.ids += added
+            self.ids = self.ids.extended(added)
             if self.folds < self.limits.folds and len(self.turns) > 1 and self.narrow:
                 added = self._fold()
             if self.room <= 0:
@@ -110,7 +108,7 @@ class Loop:
         reply = reply_of(step)
         if reply is None or self.chat.appends_user(any(m.thought for m in self.messages)):
             return self.chat.extension_ids(tuple(r.text for r in step.turn.results), reply)
-        self.ids, self.ends, self.begun = [], [], True
+        self.ids, self.ends, self.begun = Context(), [], True
         self.kept = len(self.turns) - self.since if self.digest else 0
         return self.chat.conversation_ids(self.messages, self.tools)
 
@@ -129,8 +127,8 @@ class Loop:
         self.turns.append(turn)
         self.begun = False
         before = self.saved
-        if isinstance(self.env, Kept):
-            self.saved = self.env.save()
+        if before is not None:
+            self.saved = self.env.save()  # type: ignore[attr-defined]
         step = Step(
             turn=turn, replied=reply is not None, narrow=narrow, seconds=self.play.clock() - self.started if self.journal is not None else 0.0,
             saved=self.saved if self.saved != before else None,
@@ -196,7 +194,7 @@ class Loop:
         elif opened.fresh:
             self.messages += (m for turn in self.turns[:first] for m in said(turn))
         for step in steps[first:]:
-            self.ids += (*step.turn.context_ids, *step.turn.completion.token_ids)
+            self.ids = self.ids.extended(step.turn.context_ids).extended(step.turn.completion.token_ids)
             self.messages.append(step.turn.message)
             self.ends.append((len(self.messages), len(self.ids)))
             if step is not steps[-1]:
@@ -233,7 +231,7 @@ class Loop:
             if len(added) <= self.limits.context_tokens // 2 or kept == 1:
                 break
             kept //= 2
-        self.ids, self.ends, self.since = list(added), [], len(folded)
+        self.ids, self.ends, self.since = Context(added), [], len(folded)
         self.begun, self.digest, self.kept, self.folds = True, text, kept, self.folds + 1
         return added
 
@@ -270,10 +268,10 @@ class Loop:
         room = min(self.limits.response_tokens, self.room)
         request = Request(
             attempt=self.name, turn=len(self.turns), messages=tuple(self.messages), tools=self.tools,
-            token_ids=tuple(self.ids), max_tokens=room, sampling=self.play.sampling, seed=self.seed,
+            token_ids=self.ids, max_tokens=room, sampling=self.play.sampling, seed=self.seed,
         )  # fmt: skip
         completion = await asked(self.play.engine, request, self.chat, self.play.patience, left_s)
-        self.ids += completion.token_ids
+        self.ids = self.ids.extended(completion.token_ids)
         message = read(completion.text, self.tools)
         self.messages.append(message)
         self.ends.append((len(self.messages), len(self.ids)))
@@ -315,8 +313,8 @@ class Loop:
             return (), False
         if self.chat.appends_user(any(m.thought for m in self.messages)):
             added = self.chat.extension_ids(tuple(r.text for r in last.results), last.reply)
-            self.ids = [*self.ids[:ids], *added]
+            self.ids = self.ids.first(ids).extended(added)
             return added, False
         added = self.chat.conversation_ids(self.messages, self.tools)
-        self.ids = list(added)
+        self.ids = Context(added)
         return added, True
