@@ -4,11 +4,14 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from openhorizon.domains import domain_of
+from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.jobs.scenes import Pair, Scene, chat_of, model_folder, scene, tasks_of
-from openhorizon.records import Score, Split
+from openhorizon.records import Score, Split, Task
 from openhorizon.rollout.play import Setting
 from openhorizon.workers import tick
 
@@ -51,11 +54,14 @@ def held_out(
     plan = at.recipe.evaluation
     engine = LocalEngine(model.eval(), chat, policy=policy, slots=plan.concurrency)
     sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
+    domain = domain_of(name, at.recipe.size)
     tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
+    if name in plan.restarts:
+        tasks = [restarting(t, domain, plan.restarts[name]) for t in tasks]
     play = setting.keeping(setting.play(engine, sampling, chat), "attempts", lambda: fingerprint(model))
     groups = asyncio.run(
         play_groups(
-            [(t, domain_of(name, at.recipe.size)) for t in tasks], play,
+            [(t, domain) for t in tasks], play,
             seed=plan.seed, concurrency=plan.concurrency, done=tick,
         )
     )  # fmt: skip
@@ -65,6 +71,13 @@ def held_out(
             f"{len(lost)} attempts of {policy} kept breaking ({lost[0]} first); run again to retry them"
         )
     return [Pair(task=g.task, judged=j, model=policy) for g in groups for j in g.judged]
+
+
+def restarting(task: Task, domain: Domain, times: int) -> Task:
+    """The task with discard-all in place of folding, as BrowseComp is evaluated (recipe of the paper: five times)."""
+    return structs.replace(
+        task, limits=structs.replace(task.limits or domain.limits, folds=0, restarts=times)
+    )
 
 
 def score_of(pair: Pair) -> Score:

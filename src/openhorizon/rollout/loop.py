@@ -33,6 +33,7 @@ from openhorizon.rollout.folding import (
     guessed_message,
     kept_turns,
     said,
+    standing,
 )
 from openhorizon.rollout.journal import Journal, Step
 from openhorizon.rollout.observing import after, close, reply_of, results_of, stateless, step_verdict, turn_of
@@ -65,6 +66,8 @@ class Loop:
     digest: str = ""  # of the segment
     kept: int = 0  # turns that stand beside the digest
     folds: int = 0
+    restarts: int = 0
+    restarted: bool = False  # the next turn is the first after one
     since: int = 0  # turns that the digest stands for
 
     def __post_init__(self) -> None:
@@ -88,6 +91,8 @@ class Loop:
             self.ids = self.ids.extended(added)
             if self.folds < self.limits.folds and len(self.turns) > 1 and self.narrow:
                 added = self._fold()
+            elif self.restarts < self.limits.restarts and self.turns and self.narrow:
+                added = self._restart()
             if self.room <= 0:
                 return await self._spent("context budget spent")
             left = self.left if self.limits.seconds else math.inf
@@ -123,9 +128,9 @@ class Loop:
         fresh = self.begun and bool(self.turns)
         turn = turn_of(added, completion, message, results, reply, verdict, fresh=fresh)
         if fresh:
-            turn = structs.replace(turn, digest=self.digest, kept=self.kept)
+            turn = structs.replace(turn, digest=self.digest, kept=self.kept, restart=self.restarted)
         self.turns.append(turn)
-        self.begun = False
+        self.begun = self.restarted = False
         before = self.saved
         if before is not None:
             self.saved = self.env.save()  # type: ignore[attr-defined]
@@ -191,8 +196,8 @@ class Loop:
         if opened.fresh and opened.digest:
             self.digest, self.kept, self.since = opened.digest, opened.kept, first - opened.kept
             self.messages = folded_prompt(self.prompt, self.digest, self.turns[self.since : first])
-        elif opened.fresh:
-            self.messages += (m for turn in self.turns[:first] for m in said(turn))
+        elif opened.fresh and not opened.restart:
+            self.messages += (m for turn in standing(self.turns[:first]) for m in said(turn))
         for step in steps[first:]:
             self.ids = self.ids.extended(step.turn.context_ids).extended(step.turn.completion.token_ids)
             self.messages.append(step.turn.message)
@@ -202,6 +207,7 @@ class Loop:
         self.calls = sum(len(t.results) for t in self.turns)
         digests = [t.digest for t in self.turns if t.fresh and t.digest]
         self.folds = sum(a != b for a, b in zip(digests, ["", *digests]))
+        self.restarts = sum(t.restart for t in self.turns)
         self.begun = False
         self.started -= steps[-1].seconds
         return steps[-1]
@@ -233,6 +239,15 @@ class Loop:
             kept //= 2
         self.ids, self.ends, self.since = Context(added), [], len(folded)
         self.begun, self.digest, self.kept, self.folds = True, text, kept, self.folds + 1
+        return added
+
+    def _restart(self) -> tuple[int, ...]:
+        """Begin again with the prompt alone; what the environment holds, and what is spent of the other budgets, stays so."""
+        self.messages = list(self.prompt)
+        added = self.chat.prompt_ids(self.prompt, self.tools) if self.chat else ()
+        self.ids, self.ends, self.since = Context(added), [], len(self.turns)
+        self.begun, self.restarted, self.digest, self.kept = True, True, "", 0
+        self.restarts += 1
         return added
 
     def _told(self, results: tuple[ToolResult, ...]) -> tuple[ToolResult, ...]:
