@@ -45,7 +45,7 @@ class Goal(Record, kw_only=True):
 class Kept(Record, kw_only=True):
     """What `Case.save` writes down."""
 
-    database: str  # base64
+    database: str  # what changed in it, base64
     user: str  # what the user's `save` gave
 
 
@@ -64,12 +64,12 @@ class Case:
         return {name.partition("#")[0] for name in self.user.heard.told}
 
     def save(self) -> bytes:
-        data = base64.b64encode(self.db.save()).decode()
+        data = base64.b64encode(self.db.changes()).decode()
         return as_json(Kept(database=data, user=self.user.save().decode()))
 
     def load(self, saved: bytes) -> None:
         kept = from_json(saved, Kept)
-        self.db.load(base64.b64decode(kept.database))
+        self.db.change(base64.b64decode(kept.database))
         self.user.load(kept.user.encode())
 
     def close(self) -> None:

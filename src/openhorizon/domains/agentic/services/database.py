@@ -1,9 +1,14 @@
 """One attempt's database: SQLite in memory, foreign keys kept, every change written down by triggers."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
+import msgspec
+
+from openhorizon.errors import RunError
 from openhorizon.records import Record
 
 Row = dict[str, Any]
@@ -50,11 +55,23 @@ def created(schema: Iterable[str], rows: Mapping[str, Iterable[tuple[Any, ...]]]
     return data
 
 
+PAGE = 4096  # bytes that are compared at once
+
+
+class Changed(Record, kw_only=True):
+    """What of a database is not as it was opened."""
+
+    opening: int  # checksum of what it was opened from
+    size: int  # bytes
+    pages: dict[int, bytes]  # by number
+
+
 class Database:
-    """Rows as dictionaries. Opens and saves as bytes."""
+    """Rows as dictionaries. Opens from bytes; what it was opened from and what changed since are its state."""
 
     def __init__(self, data: bytes) -> None:
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._opening = data
         self.load(data)
 
     def load(self, data: bytes) -> None:
@@ -64,6 +81,27 @@ class Database:
 
     def save(self) -> bytes:
         return self.db.serialize()
+
+    def changes(self) -> bytes:
+        """The pages that are not as they were opened: a few of a hundred, where an attempt wrote a few rows."""
+        now, first = self.db.serialize(), self._opening
+        starts = [n for n in range(0, len(now), PAGE) if now[n : n + PAGE] != first[n : n + PAGE]]
+        kept = Changed(
+            opening=crc32(first), size=len(now), pages={n // PAGE: now[n : n + PAGE] for n in starts}
+        )
+        return zlib.compress(msgspec.msgpack.encode(kept), 1)
+
+    def change(self, saved: bytes) -> None:
+        """Take up what `changes` gave. RunError: it was opened from something else."""
+        kept = msgspec.msgpack.decode(zlib.decompress(saved), type=Changed)
+        if kept.opening != crc32(self._opening):
+            raise RunError(
+                "a saved attempt began in another database than this version makes; delete the run's journals folder to play it anew"
+            )
+        data = bytearray(self._opening[: kept.size].ljust(kept.size, b"\0"))
+        for number, page in kept.pages.items():
+            data[number * PAGE : number * PAGE + len(page)] = page
+        self.load(bytes(data))
 
     def all(self, statement: str, *values: Any) -> list[Row]:
         cursor = self.db.execute(statement, values)
