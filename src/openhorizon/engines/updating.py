@@ -68,7 +68,7 @@ class VllmUpdater:
 
     def update(self, servers: Servers, url: str, folder: str, version: int) -> None:
         try:
-            # the second form of "wait" is that of versions before 0.15; each leaves the other unread
+            # both forms of "wait", that of recent versions and that of older ones: each leaves the other unread
             servers.ask("/pause?mode=wait&wait_for_inflight_requests=true&clear_cache=true", b"", bytes, url)
         except Refused as refused:
             if refused.status not in (404, 405):
