@@ -38,7 +38,7 @@ def tables(
     ],
 )  # fmt: skip
 def test_the_parameters_of_a_made_model_are_counted_one_by_one(changes: dict[str, object]):
-    model = tiny.model(**changes)
+    model = tiny.model(**changes)  # type: ignore[arg-type]
     shape = shape_of_plan(replace(tiny.PLAN, **changes), model.config.vocab_size)  # type: ignore[union-attr, arg-type]
     assert shape.total == sum(p.numel() for p in model.parameters())
     assert shape == replace(shape_of(model.config.to_dict()), name=shape.name)  # type: ignore[union-attr, operator]

@@ -303,6 +303,36 @@ def test_training_ahead_keeps_the_bound_and_says_how_stale_it_was(monkeypatch: p
     assert all(v["dropped_as_stale"] == 0 for v in logged)
 
 
+def test_a_killed_stage_goes_on_from_its_checkpoint_with_the_bound_kept_and_no_step_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    plan = replace(PLAN, steps=5, staleness=2, checkpoint_every=2)
+    learnt: list[int] = []
+
+    def killed(step: int, values: dict[str, float]) -> None:
+        learnt.append(step)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    def run(log: object) -> None:
+        spy = Spy(monkeypatch)
+        grpo_loop.train_grpo(
+            lively(), tiny.chat(), tasks(), TOWNS, resources_of(graph_of()), plan, size="mini", seed=0,
+            watch=Watch(log=log, checkpoint=tmp_path / "checkpoint.pt"),  # type: ignore[arg-type]
+        )  # fmt: skip
+        for step, groups in spy.groups.items():
+            turns = [t for g in groups for j in g.judged for t in j.trajectory.turns]
+            assert turns
+            assert all(max(2, step - 2) <= version_of(t.completion.policy) <= step for t in turns)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(killed)
+    assert learnt == [0, 1, 2]
+    resumed: list[int] = []
+    run(lambda step, values: resumed.append(step))
+    assert resumed == [2, 3, 4]  # step 2 was after the last checkpoint
+
+
 def aged(*versions: int) -> Judged:
     turns = exact_turns(versions)
     trajectory = Trajectory(id="t", task="t", domain="towns", prompt=(), turns=turns, status="finished")  # type: ignore[arg-type]
