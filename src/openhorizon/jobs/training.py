@@ -53,7 +53,7 @@ def watch_for(run: Run, stage: str, rank: int = 0, world: int = 1) -> "Watch":
 
 
 @contextmanager
-def served(run: Run, part: str, chat: "Chat", name: str, sampling: Sampling, watch: "Watch") -> "Iterator[Policy | None]":  # fmt: skip
+def served(run: Run, chat: "Chat", name: str, sampling: Sampling, watch: "Watch") -> "Iterator[Policy | None]":  # fmt: skip
     """The recipe's servers, as long as the block has them; None where it names none and this process plays."""
     from openhorizon.training.policies import Served
 
@@ -64,7 +64,7 @@ def served(run: Run, part: str, chat: "Chat", name: str, sampling: Sampling, wat
     policy = Served(
         plan, chat, name, run.dir / "weights", sampling=sampling, ranks=watch.ranks, say=watch.say
     )
-    watch.say(f"{part} is played by {', '.join(plan.urls)}")
+    watch.say(f"attempts are played by {', '.join(plan.urls)}")
     try:
         yield policy
     finally:
@@ -126,7 +126,7 @@ def train_teacher(run_dir: str, name: str) -> int:
                 tasks = curriculum.tasks(stage, tasks_of(run, name, Split.TRAIN))
                 pure = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
                 more = {"size": recipe.size, "seed": recipe.seed + n}
-                with served(run, part, chat, f"{name}-teacher", pure, watch) as policy:
+                with served(run, chat, f"{name}-teacher", pure, watch) as policy:
                     if stage.tries:
                         tasks = undecided(
                             model, chat, tasks, domain, at.resources, stage, policy=policy, **more
@@ -165,7 +165,7 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     tasks = {name: tasks_of(run, name, Split.TRAIN) for name in recipe.domains}
     plan = recipe.distill
     drawn = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
-    with served(run, "student", chat, "student", drawn, watch) as policy:
+    with served(run, chat, "student", drawn, watch) as policy:
         steps = distill(
             student, teachers, chat, tasks, DOMAINS, at.resources, plan,
             size=recipe.size, seed=recipe.seed, watch=watch, policy=policy,
