@@ -20,6 +20,7 @@ from openhorizon.domains import domain_of
 from openhorizon.jobs.evaluating import held_out
 from openhorizon.jobs.scenes import chat_of, scene, tasks_of
 from openhorizon.records import Split
+from openhorizon.rollout.play import Setting
 from openhorizon.teachers import CURRICULA
 from openhorizon.training.grpo import train_grpo
 from openhorizon.training.model import load_model
@@ -35,7 +36,7 @@ def one(run: str, name: str, plan: GrpoStage, seed: int, heldout: int) -> dict:
     logged: list[dict[str, float]] = []
     began, cpu = time.monotonic(), time.process_time()
     train_grpo(
-        model, chat, tasks, domain_of(name, at.recipe.size), at.resources, plan, size=at.recipe.size, seed=seed,
+        model, chat, tasks, domain_of(name, at.recipe.size), Setting(at.resources, at.recipe.size), plan, seed=seed,
         watch=Watch(log=lambda step, values: logged.append(values)),
     )  # fmt: skip
     seconds, cpu = time.monotonic() - began, time.process_time() - cpu

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from openhorizon.domains.agentic import DOMAIN
+from openhorizon.domains.domain import Resources
+from openhorizon.graph.graph import Graph
 from openhorizon.records import (
     Completion,
     Group,
@@ -19,6 +21,7 @@ from openhorizon.records import (
     Turn,
     Verdict,
 )
+from openhorizon.rollout.play import Setting
 from openhorizon.selfplay.rank import best, closeness, near_misses, ranked, reuse
 
 FIT = ToolCall(name="look", arguments={"id": 3})
@@ -114,13 +117,15 @@ def test_a_stage_with_hard_keeps_near_misses(monkeypatch):
     still = SimpleNamespace(engine=None, load=lambda model, version: None)
     monkeypatch.setattr(grpo, "InPlace", lambda *a, **k: still)
 
+    setting = Setting(Resources(Graph([], []), None, None))  # type: ignore[arg-type]
+
     def kept(**options):
         stage = GrpoStage(tries=2, **options)
         tasks = [almost.task, mixed.task]
         return [
             t.id
             for t in grpo.undecided(
-                torch.nn.Linear(1, 1), None, tasks, replace(DOMAIN), None, stage, size="mini", seed=0
+                torch.nn.Linear(1, 1), None, tasks, replace(DOMAIN), setting, stage, seed=0
             )
         ]
 

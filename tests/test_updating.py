@@ -22,6 +22,7 @@ from openhorizon.engines.local import LocalEngine
 from openhorizon.engines.updating import Versioned, version_of
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Completion, Group, Judged, Limits, Sample, Task, Trajectory, Verdict
+from openhorizon.rollout.play import Setting
 from openhorizon.training import grpo as grpo_loop
 from openhorizon.training.ahead import Ahead, fresh
 from openhorizon.training.batches import batches
@@ -92,7 +93,7 @@ def recorded(sample: Sample) -> list[float]:
 def train(model: nn.Module, plan: GrpoPlan, policy: object = None, **watch: object) -> list[dict[str, float]]:
     logged: list[dict[str, float]] = []
     grpo_loop.train_grpo(
-        model, tiny.chat(), tasks(), TOWNS, resources_of(graph_of()), plan, size="mini", seed=0,
+        model, tiny.chat(), tasks(), TOWNS, Setting(resources_of(graph_of())), plan, seed=0,
         watch=Watch(log=lambda step, values: logged.append(values), **watch), policy=policy,  # type: ignore[arg-type]
     )  # fmt: skip
     return logged
@@ -317,7 +318,7 @@ def test_a_killed_stage_goes_on_from_its_checkpoint_with_the_bound_kept_and_no_s
     def run(log: object) -> None:
         spy = Spy(monkeypatch)
         grpo_loop.train_grpo(
-            lively(), tiny.chat(), tasks(), TOWNS, resources_of(graph_of()), plan, size="mini", seed=0,
+            lively(), tiny.chat(), tasks(), TOWNS, Setting(resources_of(graph_of())), plan, seed=0,
             watch=Watch(log=log, checkpoint=tmp_path / "checkpoint.pt"),  # type: ignore[arg-type]
         )  # fmt: skip
         for step, groups in spy.groups.items():
@@ -453,7 +454,7 @@ def test_a_student_is_distilled_on_attempts_that_a_server_plays_by_its_weights(
     losses: list[float] = []
     steps = distill(
         lively(), Teachers(lambda f: load_model(f, tiny.PLAN), {"towns": teacher}), tiny.chat(), {"towns": tasks()},
-        {"towns": TOWNS}, resources_of(graph_of()), plan, size="mini", seed=0,
+        {"towns": TOWNS}, Setting(resources_of(graph_of())), plan, seed=0,
         watch=Watch(log=lambda step, values: losses.append(values["loss"])), policy=policy,
     )  # fmt: skip
     assert steps == len(losses) == 2

@@ -227,6 +227,9 @@ class EvaluationPlan(Plan, kw_only=True):
     top_k: Count = 20  # 0: all tokens
     seed: Count = 0  # of the attempts
     concurrency: Positive = 64  # attempts at once, per process
+    restarts: dict[str, Count] = msgspec.field(
+        default_factory=dict
+    )  # domain -> times that an attempt with a spent context begins again with its question alone (discard-all), in place of folding
     samples: Count = 12  # attempts kept per model and domain for the report's browser
 
 
@@ -285,6 +288,7 @@ class Recipe(Plan, kw_only=True):
         None  # postgresql:// address of this run's own database or schema; none: the run's graph.db
     )
     sandbox: SandboxPlan = SandboxPlan()
+    faults: FaultPlan = FaultPlan()
     search: SearchPlan = SearchPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()

@@ -4,11 +4,15 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from openhorizon.domains import domain_of
+from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.jobs.scenes import Pair, Scene, chat_of, model_folder, scene, tasks_of
-from openhorizon.records import Score, Split
+from openhorizon.records import Score, Split, Task
+from openhorizon.rollout.play import Setting
 from openhorizon.workers import tick
 
 if TYPE_CHECKING:
@@ -26,30 +30,38 @@ def evaluate(run_dir: str, model: str, name: str) -> float:
     file = f"{model.replace('/', '-')}.{name}.jsonl"
     if not stage.has(file):
         folder = model_folder(at.run, model)
-        pairs = held_out(at, load_model(folder, at.recipe.model), chat_of(at.run, folder), model, name)
+        setting = at.setting(f"evaluation/{file}")
+        pairs = held_out(
+            at, setting, load_model(folder, at.recipe.model), chat_of(at.run, folder), model, name
+        )
         stage.write_jsonl(f"samples/{file}", _kept(pairs, at.recipe.evaluation.samples))
         stage.write_jsonl(file, [score_of(p) for p in pairs])
+        setting.forget()
     scores = stage.read_jsonl(file, Score)
     return sum(s.passed for s in scores) / max(1, len(scores))
 
 
 def held_out(
-    at: Scene, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
+    at: Scene, setting: Setting, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
 ) -> list[Pair]:
     """The model's attempts at the domain's held-out tasks, `count` of them (0: as many as the recipe evaluates)."""
     import asyncio
 
     from openhorizon.engines.local import LocalEngine
     from openhorizon.rollout.batch import play_groups
-    from openhorizon.rollout.play import Play
+    from openhorizon.training.model import fingerprint
 
     plan = at.recipe.evaluation
     engine = LocalEngine(model.eval(), chat, policy=policy, slots=plan.concurrency)
     sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
+    domain = domain_of(name, at.recipe.size)
     tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
+    if name in plan.restarts:
+        tasks = [restarting(t, domain, plan.restarts[name]) for t in tasks]
+    play = setting.keeping(setting.play(engine, sampling, chat), "attempts", lambda: fingerprint(model))
     groups = asyncio.run(
         play_groups(
-            [(t, domain_of(name, at.recipe.size)) for t in tasks], Play(engine, at.resources, at.recipe.size, sampling, chat),
+            [(t, domain) for t in tasks], play,
             seed=plan.seed, concurrency=plan.concurrency, done=tick,
         )
     )  # fmt: skip
@@ -59,6 +71,13 @@ def held_out(
             f"{len(lost)} attempts of {policy} kept breaking ({lost[0]} first); run again to retry them"
         )
     return [Pair(task=g.task, judged=j, model=policy) for g in groups for j in g.judged]
+
+
+def restarting(task: Task, domain: Domain, times: int) -> Task:
+    """The task with discard-all in place of folding, as BrowseComp is evaluated (recipe of the paper: five times)."""
+    return structs.replace(
+        task, limits=structs.replace(task.limits or domain.limits, folds=0, restarts=times)
+    )
 
 
 def score_of(pair: Pair) -> Score:

@@ -125,16 +125,25 @@ def train_teacher(run_dir: str, name: str) -> int:
                 assert isinstance(stage, GrpoStage)
                 tasks = curriculum.tasks(stage, tasks_of(run, name, Split.TRAIN))
                 pure = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
-                more = {"size": recipe.size, "seed": recipe.seed + n}
+                seed = recipe.seed + n
                 with served(run, chat, f"{name}-teacher", pure, watch) as policy:
                     if stage.tries:
                         tasks = undecided(
-                            model, chat, tasks, domain, at.resources, stage, policy=policy, **more
-                        )
+                            model, chat, tasks, domain, at.setting(f"{part}/tries"), stage, seed=seed, policy=policy
+                        )  # fmt: skip
                     steps += train_grpo(
-                        model, chat, tasks, domain, at.resources, stage, watch=watch, policy=policy, **more
+                        model,
+                        chat,
+                        tasks,
+                        domain,
+                        at.setting(part),
+                        stage,
+                        seed=seed,
+                        watch=watch,
+                        policy=policy,
                     )
             save_model(model, chat.tokenizer, run.dir / part / "model")
+            at.setting(part).forget()
         folder = run.dir / part / "model"
     save_model(load_model(folder, recipe.model), chat.tokenizer, run.dir / "teachers" / name / "model")
     return steps
@@ -167,10 +176,11 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     drawn = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
     with served(run, chat, "student", drawn, watch) as policy:
         steps = distill(
-            student, teachers, chat, tasks, DOMAINS, at.resources, plan,
-            size=recipe.size, seed=recipe.seed, watch=watch, policy=policy,
+            student, teachers, chat, tasks, DOMAINS, at.setting("student"), plan,
+            seed=recipe.seed, watch=watch, policy=policy,
         )  # fmt: skip
     if rank == 0:
         save_model(student, chat.tokenizer, run.dir / "student" / "model")
+        at.setting("student").forget()
     watch.ranks.leave()
     return steps

@@ -9,20 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from openhorizon.chat.chat import Chat
-from openhorizon.config import GrpoPlan, GrpoStage, Size
-from openhorizon.domains.domain import Domain, Resources
+from openhorizon.config import GrpoPlan, GrpoStage
+from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import ConfigError
 from openhorizon.losses.grpo import GrpoTerms, group_advantages, grpo, process_advantages
 from openhorizon.losses.logprobs import token_logprobs
 from openhorizon.records import Group, Sample, Task
 from openhorizon.rollout.batch import play_groups
-from openhorizon.rollout.play import Play
+from openhorizon.rollout.play import Play, Setting
 from openhorizon.selfplay.rank import near_misses
 from openhorizon.training.ahead import Ahead, fresh
 from openhorizon.training.batches import Batch, batches
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
-from openhorizon.training.model import head, softcap
+from openhorizon.training.model import fingerprint, head, softcap
 from openhorizon.training.optimiser import Optimiser
 from openhorizon.training.policies import Copied, InPlace, Policy
 from openhorizon.training.rewards import process_score, reward
@@ -36,10 +36,9 @@ def train_grpo(
     chat: Chat,
     tasks: Sequence[Task],
     domain: Domain,
-    resources: Resources,
+    setting: Setting,
     plan: GrpoPlan,
     *,
-    size: Size,
     seed: int,
     watch: Watch,
     policy: Policy | None = None,
@@ -55,9 +54,11 @@ def train_grpo(
     policy = policy or (Copied if plan.staleness else InPlace)(model, chat, f"{domain.name}-teacher")
     policy.load(model, start)
     sampling = Sampling(temperature=plan.temperature, top_p=1.0, top_k=0)
-    play = Play(policy.engine, resources, size, sampling, chat)
+    batch = setting.play(policy.engine, sampling, chat)
 
     def draw(step: int) -> list[Group]:
+        # attempts that outlive an update are several policies': no journal is of one, and none is kept
+        play = batch if plan.staleness else setting.keeping(batch, step, lambda: fingerprint(model))
         return draw_groups(tasks, domain, play, plan, seed, step)
 
     ahead = Ahead(draw, start, plan.steps, plan.staleness) if plan.staleness else None
@@ -74,6 +75,7 @@ def train_grpo(
             watch.tick(1)
             if watch.checkpoint and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
                 save_checkpoint(watch.checkpoint, model, optimiser, step + 1)
+                setting.forget(step + 1)
     finally:
         if ahead:
             ahead.close()
@@ -106,10 +108,9 @@ def undecided(
     chat: Chat,
     tasks: Sequence[Task],
     domain: Domain,
-    resources: Resources,
+    setting: Setting,
     stage: GrpoStage,
     *,
-    size: Size,
     seed: int,
     policy: Policy | None = None,
 ) -> list[Task]:
@@ -120,9 +121,8 @@ def undecided(
     """
     policy = policy or InPlace(model.eval(), chat, f"{domain.name}-tries")
     policy.load(model, 0)
-    play = Play(
-        policy.engine, resources, size, Sampling(temperature=stage.temperature, top_p=1.0, top_k=0), chat
-    )
+    sampling = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
+    play = setting.keeping(setting.play(policy.engine, sampling, chat), "tries", lambda: fingerprint(model))
     groups = asyncio.run(play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed))
     if stage.hard:
         kept = [g.task for g in near_misses(groups, stage.hard).kept]
