@@ -15,7 +15,7 @@ ORDER = (
     "errors",
     "records",
     "files config workers",
-    "settings metrics",
+    "settings metrics planning",
     "store",
     "graph corpus sandboxes chat losses",
     "retrieval",

@@ -1,6 +1,7 @@
 """Several attempts at one task: which is the best, which are invalid, and which tasks are near-misses."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,7 +114,8 @@ def test_a_stage_with_hard_keeps_near_misses(monkeypatch):
         return [almost, mixed]
 
     monkeypatch.setattr(grpo, "play_groups", played)
-    monkeypatch.setattr(grpo, "LocalEngine", lambda *a, **k: None)
+    still = SimpleNamespace(engine=None, load=lambda model, version: None)
+    monkeypatch.setattr(grpo, "InPlace", lambda *a, **k: still)
 
     setting = Setting(Resources(Graph([], []), None, None))  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from openhorizon import __version__
-from openhorizon.cli import graph, looking, own, propose, serving, stages, study, teacher
+from openhorizon.cli import graph, looking, own, plan, propose, serving, stages, study, teacher
 from openhorizon.cli.careful import Careful
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ def _options(
 # in the order of --help
 app.command()(stages.run)
 app.command("recipe")(stages.show_recipe)
+app.command()(plan.plan)
 app.command()(graph.graph)
 app.command()(propose.propose)
 for verb, command, about in (

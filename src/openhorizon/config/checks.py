@@ -7,12 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import structs
 
-from openhorizon.config.plans import DistillPlan, ModelPlan, OwnPlan, Recipe, SftStage
+from openhorizon.config.plans import DistillPlan, GrpoStage, ModelPlan, OwnPlan, Recipe, SftStage
 
 
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
-    parts = (_task_problems, _graph_problems, _search_problems, _teacher_problems, _model_problems)
+    parts = (
+        _task_problems, _graph_problems, _search_problems, _teacher_problems, _model_problems, _rollout_problems
+    )  # fmt: skip
     return [line for part in parts for line in part(recipe)]
 
 
@@ -138,6 +140,25 @@ def _model_problems(recipe: Recipe) -> list[str]:
             found.append(
                 f"{path}={length} is above model.context={model.context}; lower it or raise model.context"
             )
+    return found
+
+
+def _rollout_problems(recipe: Recipe) -> list[str]:
+    plan, found = recipe.rollout, []
+    for url in plan.urls:
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url):
+            found.append("rollout.urls holds no URL without query and secrets; write http://HOST:PORT")
+    if plan.mode == "message":
+        found.append("rollout.mode=message gives no token ids, which training needs; set rollout.mode=token")
+    if not plan.urls and (plan.model or plan.folder):
+        found.append("rollout.model and rollout.folder are of servers; name them in rollout.urls")
+    for name, teacher in recipe.teachers.items():
+        for n, stage in enumerate(teacher.stages):
+            if isinstance(stage, GrpoStage) and stage.staleness >= stage.steps:
+                found.append(
+                    f"teachers.{name}.stages.{n}.staleness={stage.staleness} is not below steps={stage.steps}: all of the stage "
+                    "would be played by the model that it starts from; lower staleness"
+                )
     return found
 
 

@@ -148,6 +148,10 @@ class GrpoPlan(Plan, kw_only=True):
     format_reward: Amount = 0.0  # reward for an attempt without a malformed call
     process_weight: Amount = 0.0  # λ of the process advantage, failed attempts only; 0: outcome alone
     max_length: Positive = 1024  # tokens of one attempt
+    staleness: Count = 0  # optimiser steps that the policy which plays may lie behind; 0: play, then learn
+    importance_cap: Annotated[float, Meta(ge=1.0)] = (
+        2.0  # most a token's weight for having been drawn by another policy than the one that learns
+    )
     checkpoint_every: Count = 25  # steps; 0: only at the end
 
 
@@ -240,6 +244,7 @@ class EnginePlan(Plan, kw_only=True):
         "auto"  # token: ids and log-probabilities, needed to train; message: chat completions; auto: what they offer
     )
     concurrency: Positive = 64  # requests at once, per server
+    folder: str = ""  # where weights are handed over in training, the same path for servers and trainer; "": in the run folder
 
 
 class ClusterPlan(Plan, kw_only=True):
@@ -289,6 +294,7 @@ class Recipe(Plan, kw_only=True):
     sft: SftPlan = SftPlan()
     teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)
     distill: DistillPlan = DistillPlan()
+    rollout: EnginePlan = EnginePlan()  # who plays in reinforcement learning and distillation
     evaluation: EvaluationPlan = EvaluationPlan()
 
 

@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -55,6 +55,7 @@ class _Server:
     answered: int = 0
     failed: int = 0
     rests: int = 0
+    out: bool = False  # holds other weights than the others: asked for no turn
 
 
 class Servers:
@@ -88,6 +89,12 @@ class Servers:
     @property
     def urls(self) -> tuple[str, ...]:
         return tuple(s.url for s in self._servers)
+
+    def use(self, urls: Iterable[str]) -> None:
+        """From now on only these of the servers are asked, but by name (`ask`)."""
+        able = set(urls)
+        for server in self._servers:
+            server.out = server.url not in able
 
     def state(self) -> tuple[ServerState, ...]:
         """How each server did so far."""
@@ -184,7 +191,7 @@ class Servers:
         async with self._freed:
             while True:
                 now = self._clock()
-                able = [s for s in self._servers if s.url == url or not url]
+                able = [s for s in self._servers if (s.url == url if url else not s.out)]
                 up = [s for s in able if s.until <= now] or [min(able, key=lambda s: s.until)]
                 free = [s for s in up if s.busy < (1 if s.in_a_row >= SICK else self.concurrency)]
                 if free:

@@ -1,12 +1,14 @@
 """The three loops over a run folder: SFT, one domain's teacher, the student."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from openhorizon.config import GrpoStage, SftStage
 from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.domains.domain import Order, Size
+from openhorizon.engines.engine import Sampling
 from openhorizon.jobs.scenes import Pair, base_folder, chat_of, demonstrations_of, scene, tasks_of
 from openhorizon.metrics import Metrics
 from openhorizon.records import Sample, Split
@@ -15,6 +17,7 @@ from openhorizon.workers import tick
 
 if TYPE_CHECKING:
     from openhorizon.chat.chat import Chat
+    from openhorizon.training.policies import Policy
     from openhorizon.training.sft import Watch
 
 
@@ -47,6 +50,25 @@ def watch_for(run: Run, stage: str, rank: int = 0, world: int = 1) -> "Watch":
             print(f"{stage}: {text}", file=sys.stderr, flush=True)
 
     return Watch(log, tick if rank == 0 else lambda n: None, say, checkpoint, ranks)
+
+
+@contextmanager
+def served(run: Run, chat: "Chat", name: str, sampling: Sampling, watch: "Watch") -> "Iterator[Policy | None]":  # fmt: skip
+    """The recipe's servers, as long as the block has them; None where it names none and this process plays."""
+    from openhorizon.training.policies import Served
+
+    plan = run.recipe.rollout
+    if not plan.urls:
+        yield None
+        return
+    policy = Served(
+        plan, chat, name, run.dir / "weights", sampling=sampling, ranks=watch.ranks, say=watch.say
+    )
+    watch.say(f"attempts are played by {', '.join(plan.urls)}")
+    try:
+        yield policy
+    finally:
+        policy.close()
 
 
 def train_sft(rank: int, world: int, run_dir: str) -> tuple[int, int]:
@@ -102,26 +124,24 @@ def train_teacher(run_dir: str, name: str) -> int:
             else:
                 assert isinstance(stage, GrpoStage)
                 tasks = curriculum.tasks(stage, tasks_of(run, name, Split.TRAIN))
-                if stage.tries:
-                    tasks = undecided(
+                pure = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
+                seed = recipe.seed + n
+                with served(run, chat, f"{name}-teacher", pure, watch) as policy:
+                    if stage.tries:
+                        tasks = undecided(
+                            model, chat, tasks, domain, at.setting(f"{part}/tries"), stage, seed=seed, policy=policy
+                        )  # fmt: skip
+                    steps += train_grpo(
                         model,
                         chat,
                         tasks,
                         domain,
-                        at.setting(f"{part}/tries"),
+                        at.setting(part),
                         stage,
-                        seed=recipe.seed + n,
+                        seed=seed,
+                        watch=watch,
+                        policy=policy,
                     )
-                steps += train_grpo(
-                    model,
-                    chat,
-                    tasks,
-                    domain,
-                    at.setting(part),
-                    stage,
-                    seed=recipe.seed + n,
-                    watch=watch,
-                )
             save_model(model, chat.tokenizer, run.dir / part / "model")
             at.setting(part).forget()
         folder = run.dir / part / "model"
@@ -152,10 +172,13 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     teachers = Teachers(lambda f: load_model(f, recipe.model), folders, recipe.distill.resident_teachers)
     watch = watch_for(run, "student", rank, world)
     tasks = {name: tasks_of(run, name, Split.TRAIN) for name in recipe.domains}
-    steps = distill(
-        student, teachers, chat, tasks, DOMAINS, at.setting("student"), recipe.distill,
-        seed=recipe.seed, watch=watch,
-    )  # fmt: skip
+    plan = recipe.distill
+    drawn = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
+    with served(run, chat, "student", drawn, watch) as policy:
+        steps = distill(
+            student, teachers, chat, tasks, DOMAINS, at.setting("student"), plan,
+            seed=recipe.seed, watch=watch, policy=policy,
+        )  # fmt: skip
     if rank == 0:
         save_model(student, chat.tokenizer, run.dir / "student" / "model")
         at.setting("student").forget()

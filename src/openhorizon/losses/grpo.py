@@ -1,7 +1,8 @@
 """Group-relative policy optimisation: advantages of a group, and the clipped loss with KL and entropy terms.
 
 Sources: Shao et al. 2024 (GRPO), Yu et al. 2025 (clip-higher, dynamic sampling), recipe.md §5 (asymmetric process
-advantage). G attempts of a group, N trainable positions.
+advantage), Hilton et al. 2021 and Fu et al. 2025 (AReaL: decoupled proximal policy), Yao et al. 2025 (truncated importance
+sampling). G attempts of a group, N trainable positions.
 """
 
 from collections.abc import Sequence
@@ -46,6 +47,8 @@ class GrpoTerms:
     kl: float  # mean of the k3 estimate against the reference, nats
     entropy: float  # mean, nats
     clipped: float  # share of the positions where the clip bound
+    importance: float = 1.0  # mean of p_prox/p_b before truncation, under the weights
+    truncated: float = 0.0  # share of the positions whose importance weight was above the cap
 
 
 def grpo(
@@ -60,16 +63,28 @@ def grpo(
     reference_logp_N: Tensor | None = None,
     entropy: float = 0.0,
     entropy_N: Tensor | None = None,
+    proximal_logp_N: Tensor | None = None,
+    importance_cap: float = 2.0,
 ) -> GrpoTerms:
-    """Σ_n w_n·(−min(ρA, clip(ρ, 1−low, 1+high)A) + kl·k3 − entropy·H), log-probabilities in nats.
+    """Σ_n w_n·(−c·min(ρA, clip(ρ, 1−low, 1+high)A) + kl·k3 − entropy·H), log-probabilities in nats.
 
-    `old_logp_N` is what the sampling policy recorded; k3 = exp(r) − r − 1 with r = log p_ref − log p (Schulman).
+    `old_logp_N` is what the sampling (behaviour) policy b recorded; k3 = exp(r) − r − 1 with r = log p_ref − log p (Schulman).
+    Without `proximal_logp_N`, ρ = p/p_b and c = 1. With it the two tasks of p_b are parted: the trust region lies around the
+    proximal policy, the weights before this step, ρ = p/p_prox; and c = min(p_prox/p_b, `importance_cap`), a constant,
+    corrects for who drew the token. Where p_prox = p_b the two forms are the same.
     """
-    ratio_N = (logp_N - old_logp_N).exp()
+    nearby_N = old_logp_N if proximal_logp_N is None else proximal_logp_N.detach()
+    ratio_N = (logp_N - nearby_N).exp()
     bounded_N = ratio_N.clamp(1 - clip_low, 1 + clip_high)
     gain_N = torch.minimum(ratio_N * advantages_N, bounded_N * advantages_N)
-    loss = -(weights_N * gain_N).sum()
     total = weights_N.sum().clamp_min(EPSILON)
+    importance, truncated, corrected_N = 1.0, 0.0, gain_N
+    if proximal_logp_N is not None:
+        drawn_N = (nearby_N - old_logp_N).exp()
+        corrected_N = drawn_N.clamp_max(importance_cap) * gain_N
+        importance = float((weights_N * drawn_N).sum() / total)
+        truncated = float((weights_N * (drawn_N > importance_cap)).sum() / total)
+    loss = -(weights_N * corrected_N).sum()
     kl_mean = spread_mean = 0.0
     if reference_logp_N is not None:
         r_N = reference_logp_N - logp_N
@@ -83,4 +98,4 @@ def grpo(
         if len(logp_N)
         else 0.0
     )
-    return GrpoTerms(loss, kl_mean, spread_mean, clipped)
+    return GrpoTerms(loss, kl_mean, spread_mean, clipped, importance, truncated)

@@ -16,7 +16,6 @@ from openhorizon.chat.chat import Chat
 from openhorizon.config import DistillPlan
 from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
-from openhorizon.engines.local import LocalEngine
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Limits, Task
 from openhorizon.rollout.batch import play_groups
@@ -26,6 +25,7 @@ from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
 from openhorizon.training.coverage import CoverageAlarm, Probe, Sums
 from openhorizon.training.model import fingerprint
 from openhorizon.training.optimiser import Optimiser
+from openhorizon.training.policies import InPlace, Policy
 from openhorizon.training.samples import exact_samples
 from openhorizon.training.scoring import Teachers, self_test
 from openhorizon.training.sft import Watch
@@ -33,9 +33,10 @@ from openhorizon.training.sft import Watch
 
 def distill(
     student: nn.Module, teachers: Teachers, chat: Chat, tasks: Mapping[str, Sequence[Task]], domains: Mapping[str, Domain],
-    setting: Setting, plan: DistillPlan, *, seed: int, watch: Watch,
+    setting: Setting, plan: DistillPlan, *, seed: int, watch: Watch, policy: Policy | None = None,
 ) -> int:  # fmt: skip
-    """Train the student in place; returns the number of steps."""
+    """Train the student in place on its own attempts, or on those by `policy`, which is given its weights before each step;
+    returns the number of steps."""
     ranks = watch.ranks
     domains = {name: domain.sized(setting.size) for name, domain in domains.items()}
     self_test(student, plan.k)
@@ -50,12 +51,12 @@ def distill(
     optimiser = Optimiser(student, plan.optim, plan.steps, ranks)
     step = load_checkpoint(watch.checkpoint, student, optimiser) if watch.checkpoint else 0
     watch.tick(step)
-    engine = LocalEngine(student, chat, policy="student")
+    policy = policy or InPlace(student, chat, "student")
     sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
-    batch = setting.play(engine, sampling, chat)
+    batch = setting.play(policy.engine, sampling, chat)
     alarm = CoverageAlarm()
     while not _over(plan, step, optimiser.tokens):
-        engine.reset()
+        policy.load(student, step)
         student.eval()
         play = setting.keeping(batch, step, lambda: fingerprint(student))
         chosen = prompts(tasks, plan, seed, step)

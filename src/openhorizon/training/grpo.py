@@ -12,7 +12,6 @@ from openhorizon.chat.chat import Chat
 from openhorizon.config import GrpoPlan, GrpoStage
 from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
-from openhorizon.engines.local import LocalEngine
 from openhorizon.errors import ConfigError
 from openhorizon.losses.grpo import GrpoTerms, group_advantages, grpo, process_advantages
 from openhorizon.losses.logprobs import token_logprobs
@@ -20,10 +19,12 @@ from openhorizon.records import Group, Sample, Task
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.play import Play, Setting
 from openhorizon.selfplay.rank import near_misses
+from openhorizon.training.ahead import Ahead, fresh
 from openhorizon.training.batches import Batch, batches
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
 from openhorizon.training.model import fingerprint, head, softcap
 from openhorizon.training.optimiser import Optimiser
+from openhorizon.training.policies import Copied, InPlace, Policy
 from openhorizon.training.rewards import process_score, reward
 from openhorizon.training.samples import exact_samples
 from openhorizon.training.sft import Watch
@@ -40,34 +41,66 @@ def train_grpo(
     *,
     seed: int,
     watch: Watch,
+    policy: Policy | None = None,
 ) -> int:
-    """Train the model in place on groups of its own attempts; returns the number of steps."""
+    """Train the model in place on groups of attempts by itself, or by `policy`; returns the number of steps.
+
+    With `plan.staleness` the next steps' groups are played while this one is learnt from; see `training/ahead.py`.
+    """
     optimiser = Optimiser(model, plan.optim, plan.steps, watch.ranks)
     reference = copy.deepcopy(model).eval().requires_grad_(False) if plan.kl else None
     start = load_checkpoint(watch.checkpoint, model, optimiser) if watch.checkpoint else 0
     watch.tick(start)
-    engine = LocalEngine(model, chat, policy=f"{domain.name}-teacher")
+    policy = policy or (Copied if plan.staleness else InPlace)(model, chat, f"{domain.name}-teacher")
+    policy.load(model, start)
     sampling = Sampling(temperature=plan.temperature, top_p=1.0, top_k=0)
-    batch = setting.play(engine, sampling, chat)
-    for step in range(start, plan.steps):
-        engine.reset()
-        model.eval()
-        play = setting.keeping(batch, step, lambda: fingerprint(model))
-        groups = draw_groups(tasks, domain, play, plan, seed, step)
-        samples = [s for g in groups for s in group_samples(g, plan)]
-        samples = [s for s in samples if any(s.advantages) or plan.kl]
-        values = measures(groups, plan)
-        if samples:
-            for _ in range(plan.epochs):
-                terms = update(model, reference, samples, plan)
-                values["gradient_norm"] = optimiser.step(step)
-            values |= terms
-        watch.log(step, values)
-        watch.tick(1)
-        if watch.checkpoint and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
-            save_checkpoint(watch.checkpoint, model, optimiser, step + 1)
-            setting.forget(step + 1)
+    batch = setting.play(policy.engine, sampling, chat)
+
+    def draw(step: int) -> list[Group]:
+        # attempts that outlive an update are several policies': no journal is of one, and none is kept
+        play = batch if plan.staleness else setting.keeping(batch, step, lambda: fingerprint(model))
+        return draw_groups(tasks, domain, play, plan, seed, step)
+
+    ahead = Ahead(draw, start, plan.steps, plan.staleness) if plan.staleness else None
+    try:
+        for step in range(start, plan.steps):
+            model.eval()
+            groups = ahead.take(step) if ahead else draw(step)
+            values = learn(model, reference, groups, plan, optimiser, step, policy.same)
+            if step + 1 < plan.steps:
+                policy.load(model, step + 1)
+            if ahead:
+                ahead.learnt(step + 1)
+            watch.log(step, values)
+            watch.tick(1)
+            if watch.checkpoint and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
+                save_checkpoint(watch.checkpoint, model, optimiser, step + 1)
+                setting.forget(step + 1)
+    finally:
+        if ahead:
+            ahead.close()
     return plan.steps
+
+
+def learn(
+    model: nn.Module, reference: nn.Module | None, groups: Sequence[Group], plan: GrpoPlan, optimiser: Optimiser,
+    step: int, same: bool,
+) -> dict[str, float]:  # fmt: skip
+    """One optimiser step, or `plan.epochs` of them, from the step's groups; what to log. `same`: the model itself wrote
+    them; else older attempts than the plan allows are dropped and the others' tokens weighed by who drew them."""
+    aged: dict[str, float] = {}
+    if not same:
+        groups, aged = fresh(groups, step, plan.staleness)
+    samples = [s for g in groups for s in group_samples(g, plan)]
+    samples = [s for s in samples if any(s.advantages) or plan.kl]
+    values = measures(groups, plan) | aged
+    if samples:
+        before = None if same else (proximal(model, samples, plan) if plan.epochs > 1 else ())
+        for _ in range(plan.epochs):
+            terms = update(model, reference, samples, plan, before)
+            values["gradient_norm"] = optimiser.step(step)
+        values |= terms
+    return values
 
 
 def undecided(
@@ -79,15 +112,17 @@ def undecided(
     stage: GrpoStage,
     *,
     seed: int,
+    policy: Policy | None = None,
 ) -> list[Task]:
     """The tasks that the model gets right in some of `stage.tries` attempts and wrong in others (recipe.md §5); with
     `stage.hard` the hardest of them, and those where a wrong attempt came close.
 
     ConfigError where there is none.
     """
-    engine = LocalEngine(model.eval(), chat, policy=f"{domain.name}-tries")
+    policy = policy or InPlace(model.eval(), chat, f"{domain.name}-tries")
+    policy.load(model, 0)
     sampling = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
-    play = setting.keeping(setting.play(engine, sampling, chat), "tries", lambda: fingerprint(model))
+    play = setting.keeping(setting.play(policy.engine, sampling, chat), "tries", lambda: fingerprint(model))
     groups = asyncio.run(play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed))
     if stage.hard:
         kept = [g.task for g in near_misses(groups, stage.hard).kept]
@@ -141,39 +176,64 @@ def group_samples(group: Group, plan: GrpoPlan) -> list[Sample]:
     return [r for r in rows if len(r.token_ids) <= plan.max_length]
 
 
+Before = (
+    Sequence[Tensor] | None
+)  # per sample [N]; (): this pass' own; None: what the sampling policy recorded
+
+
+def proximal(model: nn.Module, samples: Sequence[Sample], plan: GrpoPlan) -> list[Tensor]:
+    """Log-probabilities [N] of each sample's trainable tokens under the weights before the step."""
+    found: dict[int, Tensor] = {}
+    model.train()
+    with torch.no_grad():
+        for batch in batches(samples, [0.0] * len(samples), device=next(model.parameters()).device):
+            logp_N, _ = logprobs(model, batch, plan, entropy=False)
+            found |= {i: logp_N[batch.row_N == row] for row, i in enumerate(batch.samples)}
+    return [found[i] for i in range(len(samples))]
+
+
 def update(
-    model: nn.Module, reference: nn.Module | None, samples: Sequence[Sample], plan: GrpoPlan
-) -> dict[str, float]:
-    """Accumulate the gradient of one pass over the samples; returns the terms to log."""
+    model: nn.Module, reference: nn.Module | None, samples: Sequence[Sample], plan: GrpoPlan, before: Before = None
+) -> dict[str, float]:  # fmt: skip
+    """Accumulate the gradient of one pass over the samples; returns the terms to log. `before` is the proximal policy's
+    log-probabilities: where it is not None the loss is the decoupled one."""
     weights = token_mean(samples)
     model.train()
-    sums = {"loss": 0.0, "kl": 0.0, "entropy": 0.0, "clipped": 0.0}
+    names = ["kl", "entropy", "clipped", *(["importance", "truncated"] if before is not None else [])]
+    sums = dict.fromkeys(["loss", *names], 0.0)
     for batch in batches(samples, weights, device=next(model.parameters()).device):
-        terms = grpo_terms(model, reference, batch, plan)
+        terms = grpo_terms(model, reference, batch, plan, before)
         terms.loss.backward()
         share = float(batch.weights_N.sum())
         sums["loss"] += float(terms.loss.detach())
-        for name in ("kl", "entropy", "clipped"):
+        for name in names:
             sums[name] += share * getattr(terms, name)
     return sums
 
 
-def grpo_terms(model: nn.Module, reference: nn.Module | None, batch: Batch, plan: GrpoPlan) -> GrpoTerms:
+def logprobs(of: nn.Module, batch: Batch, plan: GrpoPlan, *, entropy: bool) -> tuple[Tensor, Tensor]:
+    """Log-probabilities [N] of the batch's targets, nats, and entropies [N] where they are asked for."""
+    weight_VD, bias_V = head(of)
+    return token_logprobs(
+        batch.hidden(of), weight_VD, batch.targets_N, bias_V,
+        softcap=softcap(of), temperature=plan.temperature, entropy=entropy,
+    )  # fmt: skip
+
+
+def grpo_terms(
+    model: nn.Module, reference: nn.Module | None, batch: Batch, plan: GrpoPlan, before: Before = None
+) -> GrpoTerms:
     """The loss of one batch."""
-
-    def logprobs(of: nn.Module, entropy: bool) -> tuple[Tensor, Tensor]:
-        weight_VD, bias_V = head(of)
-        return token_logprobs(
-            batch.hidden(of), weight_VD, batch.targets_N, bias_V,
-            softcap=softcap(of), temperature=plan.temperature, entropy=entropy,
-        )  # fmt: skip
-
-    logp_N, entropy_N = logprobs(model, plan.entropy > 0)
+    logp_N, entropy_N = logprobs(model, batch, plan, entropy=plan.entropy > 0)
     with torch.no_grad():
-        reference_N = logprobs(reference, False)[0] if reference is not None else None
+        reference_N = logprobs(reference, batch, plan, entropy=False)[0] if reference is not None else None
+    near_N = None
+    if before is not None:
+        near_N = torch.cat([before[i] for i in batch.samples]) if before else logp_N.detach()
     return grpo(
         logp_N, batch.logprobs_N, batch.advantages_N, batch.weights_N, clip_low=plan.clip_low, clip_high=plan.clip_high,
         kl=plan.kl, reference_logp_N=reference_N, entropy=plan.entropy, entropy_N=entropy_N if plan.entropy else None,
+        proximal_logp_N=near_N, importance_cap=plan.importance_cap,
     )  # fmt: skip
 
 
