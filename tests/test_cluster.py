@@ -275,7 +275,7 @@ def test_a_job_that_kills_every_worker_is_named(ray: Cluster):
 
 
 def test_what_cannot_be_made_on_a_worker_rises_here_with_the_machine(ray: Cluster):
-    with pytest.raises(RunError, match=r"on the machine .+: the run folder is not here"):
+    with pytest.raises(RunError, match=r"worker \d on .+: the run folder is not here.* shared file system"):
         collect(ray, TASKS, Work(refuses))
 
 

@@ -76,12 +76,10 @@ def update_corpus(run: Run) -> tuple[dict[str, Changed], Summary]:
 
 def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Tasks from regions of the graph, solved by scripted experts, accepted by the five checks, written back."""
-    games = [
-        (str(run.dir), name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)
-    ]
     stage = run.stage("tasks")
-    todo = [g for g in games if not stage.has(f"{g[1]}/{g[2]}.report.json")]
-    workers.run(jobs.self_play, todo, tick)
+    games = [(name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)]
+    todo = [(name, split) for name, split in games if not stage.has(f"{name}/{split}.report.json")]
+    jobs.play_games(run, todo, workers, tick)
     for name in run.recipe.domains:
         shared = disjoint(jobs.tasks_of(run, name, Split.TRAIN), jobs.tasks_of(run, name, Split.HELDOUT))
         if shared:

@@ -24,7 +24,7 @@ from openhorizon.settings import differences, from_json
 
 FORMAT = 1  # of the run folder; raised when an older folder can no longer be continued or read
 # recipe values that a run may change when it continues: they do not change what it makes
-MAY_DIFFER = ("workers",)
+MAY_DIFFER = ("workers", "cluster.address", "cluster.workers")
 PACKAGES = ("openhorizon", "torch", "transformers", "tokenizers", "numpy", "msgspec", "scikit-learn", "rdkit")
 
 
@@ -89,7 +89,7 @@ class Run(Folder):
 
     @classmethod
     def open(cls, runs_dir: Path | str, name: str, recipe: Recipe) -> Self:
-        """The run `name`: made if it is new, continued if it holds this very recipe (`workers` may differ).
+        """The run `name`: made if it is new, continued if it holds this very recipe (`MAY_DIFFER` aside).
 
         RunError: another process has it, another recipe or format version made it, it is damaged, or `name` is taken.
         """

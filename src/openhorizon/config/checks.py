@@ -12,7 +12,14 @@ from openhorizon.config.plans import DistillPlan, ModelPlan, OwnPlan, Recipe, Sf
 
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
-    parts = (_task_problems, _graph_problems, _search_problems, _teacher_problems, _model_problems)
+    parts = (
+        _task_problems,
+        _graph_problems,
+        _cluster_problems,
+        _search_problems,
+        _teacher_problems,
+        _model_problems,
+    )
     return [line for part in parts for line in part(recipe)]
 
 
@@ -28,6 +35,23 @@ def _graph_problems(recipe: Recipe) -> list[str]:
         return [
             "graph holds a password, and recipes are written to disk; leave it out: PGPASSWORD or ~/.pgpass says it"
         ]
+    return []
+
+
+def _cluster_problems(recipe: Recipe) -> list[str]:
+    plan = recipe.cluster
+    if plan.workers and not plan.address:
+        return [
+            f"cluster.workers={plan.workers} is of a Ray: set cluster.address=local or auto too; processes of this machine "
+            "alone are workers"
+        ]
+    if plan.address.startswith("ray://"):
+        return [
+            f"cluster.address={plan.address} is of Ray's client, and a run needs its folder on all machines: start "
+            "openhorizon on a machine of the cluster, with cluster.address=auto"
+        ]
+    if plan.address not in ("", "local", "auto") and not re.fullmatch(r"[\w.\[\]:-]+:\d+", plan.address):
+        return [f"cluster.address={plan.address} is none of local, auto and HOST:PORT"]
     return []
 
 

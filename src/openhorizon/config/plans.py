@@ -242,10 +242,8 @@ class EnginePlan(Plan, kw_only=True):
 class ClusterPlan(Plan, kw_only=True):
     """Ray, for attempts beyond one machine."""
 
-    address: str = (
-        ""  # "": asyncio in one process; local: a Ray of this machine; auto or ray://host:10001: a cluster
-    )
-    workers: Count = 0  # processes that play attempts; 0: one per core of the cluster
+    address: str = ""  # "": processes of this machine; local: a Ray started on it; auto or HOST:PORT: the Ray cluster there
+    workers: Count = 0  # Ray processes that play, each on one core; 0: as many as the Ray has cores
 
 
 class FaultPlan(Plan, kw_only=True):
@@ -281,6 +279,7 @@ class Recipe(Plan, kw_only=True):
     )
     sandbox: SandboxPlan = SandboxPlan()
     search: SearchPlan = SearchPlan()
+    cluster: ClusterPlan = ClusterPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()
     teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)

@@ -7,7 +7,9 @@ from openhorizon.jobs.evaluating import (
     score_of,
 )
 from openhorizon.jobs.making import (
+    keep_tasks,
     make_base,
+    play_games,
     self_play,
 )
 from openhorizon.jobs.scenes import (
@@ -42,9 +44,11 @@ __all__ = [
     "evaluate",
     "harmless",
     "held_out",
+    "keep_tasks",
     "make_base",
     "map_corpus",
     "model_folder",
+    "play_games",
     "resources_of",
     "rows_of",
     "scene",

@@ -1,6 +1,7 @@
 """The one base of all records, and their JSON form."""
 
-from typing import TypeVar, dataclass_transform
+from functools import cache
+from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -8,7 +9,24 @@ import msgspec
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A frozen record: compared by value, never changed, written to disk as one JSON object. Subclasses say `kw_only=True`
-    themselves: msgspec does not pass it on."""
+    themselves: msgspec does not pass it on.
+
+    A pickled record leaves defaults out, as its JSON does: msgspec knows a default by identity, which a copy would lose, and
+    a record that came from another process would be written otherwise.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = {n: v for n, default in _defaults(type(self)) if (v := getattr(self, n)) is not default}
+        return _made, (type(self), given)
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple((f.name, f.default) for f in msgspec.structs.fields(kind))
+
+
+def _made(kind: type[msgspec.Struct], given: dict[str, Any]) -> msgspec.Struct:
+    return kind(**given)
 
 
 R = TypeVar("R")

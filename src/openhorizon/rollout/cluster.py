@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from openhorizon import __version__
 from openhorizon.config import ClusterPlan
 from openhorizon.domains.domain import Domain
-from openhorizon.errors import ConfigError, InfrastructureError, OpenHorizonError
+from openhorizon.errors import ConfigError, InfrastructureError
 from openhorizon.records import Group, Status, Task, Trajectory
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.play import Play
@@ -80,7 +80,7 @@ class Player:
         return socket.gethostname(), __version__
 
     async def play(self, work: Work | bytes, task: Task, how: dict[str, Any]) -> Group:
-        """One task's attempts; `how` is `play_groups`'s. What `make` raises rises, with this machine's name."""
+        """One task's attempts; `how` is `play_groups`'s. What `make` raises rises."""
         with self._with(work) as made:
             return (await play_groups([(task, made.domains[task.domain])], made.play, **how))[0]
 
@@ -94,13 +94,8 @@ class Player:
         if key not in self._made:
             self.close()
             what: Work = pickle.loads(work) if isinstance(work, bytes) else work
-            try:
-                play, domains = what.make(*what.args)
-                self._made[key] = _Made(play, domains)
-            except OpenHorizonError as error:
-                if what is work:
-                    raise
-                raise type(error)(f"on the machine {socket.gethostname()}: {error}") from error
+            play, domains = what.make(*what.args)
+            self._made[key] = _Made(play, domains)
         made = self._made[key]
         made.users += 1
         try:

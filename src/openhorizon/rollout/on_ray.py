@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from openhorizon.config import ClusterPlan
-from openhorizon.errors import ConfigError
+from openhorizon.errors import ConfigError, OpenHorizonError, RunError
 from openhorizon.rollout.cluster import Hand, Player, Work, WorkerLost, check_version
 
 INSTALL = 'Ray is not installed: pip install "openhorizon[cluster]", on every machine of the cluster'
 STORE = 80 << 20, 512 << 20  # bytes of a local Ray's object store: least (Ray's own bound is 75 MiB) and most
+SHARED = (
+    ". All machines of a cluster must see the run folder, at the same path: put it on a shared file system"
+)
 AGAIN_S = 0.5  # seconds between two looks at a worker that is being started again
 SOCKETS = 107 - 75  # bytes a temporary folder's name may have: a socket's whole path has 107
 
@@ -138,9 +141,7 @@ class _There:
             self._ray.cancel(ref)
             raise
         except errors.RayTaskError as error:
-            if isinstance(error.cause, Exception):
-                raise error.cause from None
-            raise
+            raise self._told(error.cause) from None
         except errors.ActorUnavailableError as error:
             if not self._ended:  # maybe it lives, and two must not play the same attempt
                 self._ray.kill(self._actor, no_restart=False)
@@ -148,6 +149,12 @@ class _There:
             raise WorkerLost(self._died(error)) from None
         except (errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError) as error:
             raise WorkerLost(self._died(error)) from None
+
+    def _told(self, cause: Exception) -> Exception:
+        """What was raised there, with the place where it is one of ours."""
+        if not isinstance(cause, OpenHorizonError):
+            return cause
+        return type(cause)(f"{self.name}: {cause}{SHARED if isinstance(cause, RunError) else ''}")
 
     def _died(self, error: Exception) -> str:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
