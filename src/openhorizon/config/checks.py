@@ -16,6 +16,7 @@ def problems(recipe: Recipe) -> list[str]:
         _task_problems,
         _graph_problems,
         _cluster_problems,
+        _served_problems,
         _search_problems,
         _teacher_problems,
         _model_problems,
@@ -53,6 +54,35 @@ def _cluster_problems(recipe: Recipe) -> list[str]:
     if plan.address not in ("", "local", "auto") and not re.fullmatch(r"[\w.\[\]:-]+:\d+", plan.address):
         return [f"cluster.address={plan.address} is none of local, auto and HOST:PORT"]
     return []
+
+
+def _served_problems(recipe: Recipe) -> list[str]:
+    found = []
+    for name, plan in recipe.evaluation.served.items():
+        path = f"evaluation.served.{name}"
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in (*OWN_ROWS, *recipe.domains):
+            found.append(
+                f"{path}: give the model another name, of letters, digits and dashes; {', '.join(OWN_ROWS)} and the domains' "
+                "names are taken"
+            )
+        if not plan.urls:
+            found.append(f"{path}.urls is empty; name a server, such as http://127.0.0.1:8000")
+        found += [
+            f"{path}.urls: {urlsplit(url).hostname or 'one'} is not a URL without query and secrets; write http://HOST:PORT, and "
+            "put a key into OPENHORIZON_ENGINE_KEY"
+            for url in plan.urls
+            if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url)  # a recipe is written to disk
+        ]
+        if plan.mode == "token" and not plan.tokenizer:
+            found.append(f"{path}.mode=token needs {path}.tokenizer, the folder of the model's tokenizer")
+    if not recipe.evaluation.own and not recipe.evaluation.served:
+        found.append(
+            "evaluation.own=false leaves nothing to evaluate; name a server: evaluation.served.NAME.urls=URL"
+        )
+    return found
+
+
+OWN_ROWS = ("base", "sft", "teacher", "teachers", "student", "mean")  # names in the table
 
 
 def _task_problems(recipe: Recipe) -> list[str]:

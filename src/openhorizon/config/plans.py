@@ -4,7 +4,7 @@ A run is a Python function (recipes/) that returns a `Recipe`; `--set path=value
 Units: steps are optimiser steps, tokens are the model's own, rates are fractions of one.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -214,6 +214,22 @@ class DistillPlan(Plan, kw_only=True):
     checkpoint_every: Count = 25  # steps; 0: only at the end
 
 
+class EnginePlan(Plan, kw_only=True):
+    """A model behind OpenAI-compatible servers; their key is OPENHORIZON_ENGINE_KEY's, never here."""
+
+    named_freely: ClassVar[bool] = True  # in a dict of these, --set may name a new one
+
+    urls: tuple[
+        str, ...
+    ] = ()  # of servers with the same model, such as http://host:8000/v1; none: in this process
+    model: str = ""  # its name there; "": the first that the servers list
+    mode: Literal["auto", "token", "message"] = (
+        "auto"  # token: ids and log-probabilities, needed to train; message: chat completions; auto: what they offer
+    )
+    concurrency: Positive = 64  # requests at once, per server
+    tokenizer: str = ""  # folder or hub name of the model's tokenizer and template; "": no token mode
+
+
 class EvaluationPlan(Plan, kw_only=True):
     """Held-out evaluation: one attempt at each task (pass@1), the same tasks and seeds for every model."""
 
@@ -224,19 +240,9 @@ class EvaluationPlan(Plan, kw_only=True):
     seed: Count = 0  # of the attempts
     concurrency: Positive = 64  # attempts at once, per process
     samples: Count = 12  # attempts kept per model and domain for the report's browser
-
-
-class EnginePlan(Plan, kw_only=True):
-    """A model behind OpenAI-compatible servers; their key is OPENHORIZON_ENGINE_KEY's, never here."""
-
-    urls: tuple[
-        str, ...
-    ] = ()  # of servers with the same model, such as http://host:8000/v1; none: in this process
-    model: str = ""  # its name there; "": the first that the servers list
-    mode: Literal["auto", "token", "message"] = (
-        "auto"  # token: ids and log-probabilities, needed to train; message: chat completions; auto: what they offer
-    )
-    concurrency: Positive = 64  # requests at once, per server
+    # models behind servers, evaluated beside the run's own under these names
+    served: dict[str, EnginePlan] = msgspec.field(default_factory=dict)
+    own: bool = True  # false: the served models alone; then nothing is trained
 
 
 class ClusterPlan(Plan, kw_only=True):

@@ -3,7 +3,10 @@ result there, whole. `pipeline.py` says in which order."""
 
 from openhorizon.jobs.evaluating import (
     evaluate,
+    evaluate_rows,
+    file_of,
     held_out,
+    rows,
     score_of,
 )
 from openhorizon.jobs.making import (
@@ -42,6 +45,8 @@ __all__ = [
     "chat_of",
     "demonstrations_of",
     "evaluate",
+    "evaluate_rows",
+    "file_of",
     "harmless",
     "held_out",
     "keep_tasks",
@@ -50,6 +55,7 @@ __all__ = [
     "model_folder",
     "play_games",
     "resources_of",
+    "rows",
     "rows_of",
     "scene",
     "score_of",
