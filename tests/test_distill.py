@@ -18,6 +18,7 @@ from openhorizon.config import DistillPlan, Optim
 from openhorizon.domains.domain import Domain
 from openhorizon.errors import ConfigError, EngineError, ModelError
 from openhorizon.records import Limits, Sample, Split, Task
+from openhorizon.rollout.play import Setting
 from openhorizon.training.aligning import align, scored, step_weights
 from openhorizon.training.coverage import CoverageAlarm, Probe
 from openhorizon.training.distill import distill, limited, prompts
@@ -151,9 +152,8 @@ def run(
             tiny.chat(),
             pools(),
             DOMAINS,
-            resources,
+            Setting(resources),
             plan,
-            size="mini",
             seed=seed,
             watch=watch,
         )
@@ -417,8 +417,8 @@ def test_a_budget_of_the_students_tokens_ends_the_run_and_its_schedule(tmp_path:
     paths = folders(tmp_path, towns=1, villages=2)
     logged: list[dict[str, float]] = []
     steps = distill(
-        tiny.model(0), Teachers(load, paths), tiny.chat(), pools(), DOMAINS, resources_of(graph_of()), plan,
-        size="mini", seed=0, watch=Watch(log=lambda step, values: logged.append(values)),
+        tiny.model(0), Teachers(load, paths), tiny.chat(), pools(), DOMAINS, Setting(resources_of(graph_of())), plan,
+        seed=0, watch=Watch(log=lambda step, values: logged.append(values)),
     )  # fmt: skip
     assert steps == len(logged) < 50
     assert logged[-1]["tokens"] >= 150 > logged[-2]["tokens"]
@@ -481,8 +481,8 @@ def test_a_step_that_is_repeated_asks_a_server_nothing_twice_and_learns_the_same
 
         student = tiny.model(0)
         distill(
-            student, Teachers(load, places, cache=cache), tiny.chat(), pools(), DOMAINS, resources_of(graph_of()), plan,
-            size="mini", seed=0, watch=Watch(log=log, checkpoint=checkpoint),
+            student, Teachers(load, places, cache=cache), tiny.chat(), pools(), DOMAINS, Setting(resources_of(graph_of())), plan,
+            seed=0, watch=Watch(log=log, checkpoint=checkpoint),
         )  # fmt: skip
         return student
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import tiny
 from test_rollout import FREE, Written, said, solution
 from towns import TOWNS, Desk, find, graph_of, read, resources_of
 
+from openhorizon.config import FaultPlan
 from openhorizon.domains.domain import Domain, Resources, tool
 from openhorizon.engines.engine import Engine, Request
 from openhorizon.engines.faulty import FaultyEngine
@@ -20,7 +22,8 @@ from openhorizon.rollout.asking import Patience
 from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
-from openhorizon.rollout.play import Play
+from openhorizon.rollout.play import Play, Setting
+from openhorizon.sandboxes import Outcome, Patient
 
 TASK = tiny.tasks()[0]
 QUICK = Patience(call_s=0.2, tries=3, back_off_s=0.001)
@@ -230,3 +233,57 @@ def test_enough_groups_end_a_batch(resources):
     groups = asyncio.run(play_groups(tasks, play, wanted=2))
     assert [len(g.judged) for g in groups] == [1, 0, 1]
     assert groups[1].cut == ("b/1@written/0",)
+
+
+def test_a_program_whose_jail_broke_is_run_again():
+    class Breaking:
+        name = "breaking"
+        left = 2
+
+        def run(self, program: str, **more: object) -> Outcome:
+            self.left -= 1
+            if self.left >= 0:
+                raise SandboxError("the jail died")
+            return Outcome(stdout=program, stderr="", exit_code=0)
+
+        def close(self) -> None: ...
+
+    pauses: list[float] = []
+    assert Patient(Breaking(), 3, 0.5, pauses.append).run("x", seconds=1.0).stdout == "x"
+    assert pauses == [0.5, 1.0]
+    with pytest.raises(SandboxError):
+        Patient(Breaking(), 2, 0.5, pauses.append).run("x")
+
+
+def test_what_a_run_asks_to_break_breaks(resources: Resources):
+    engine = Written(said("done"))
+    calm = Setting(resources).play(engine, FREE, tiny.chat())
+    assert calm.engine is engine
+    faulty = Setting(resources, faults=FaultPlan(rate=1.0)).play(engine, FREE, tiny.chat())
+    ended = asyncio.run(attempt(TASK, TOWNS, replace(faulty, patience=QUICK)))
+    assert isinstance(ended, Trajectory)
+    assert ended.status is Status.ABORTED
+
+
+def test_steps_that_other_weights_wrote_are_not_taken_up(resources: Resources, tmp_path: Path):
+    class Counted(Written):
+        calls = 0
+
+        async def complete(self, request: Request) -> Completion:
+            self.calls += 1
+            return await super().complete(request)
+
+    setting = Setting(resources, journals=tmp_path)
+    engine = Counted(said("", ("find", {"town": "Arle"})), said("done"))
+    play = setting.keeping(setting.play(engine, FREE, tiny.chat()), 3, lambda: "one")
+    first = asyncio.run(attempt(TASK, TOWNS, play))
+    asked = engine.calls
+    assert asyncio.run(attempt(TASK, TOWNS, play)) == first
+    assert engine.calls == asked
+    other = setting.keeping(setting.play(engine, FREE, tiny.chat()), 3, lambda: "two")
+    asyncio.run(attempt(TASK, TOWNS, other))
+    assert engine.calls > asked
+    setting.forget(3)
+    assert list(tmp_path.rglob("*.jsonl"))
+    setting.forget(4)
+    assert not list(tmp_path.rglob("*.jsonl"))

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from openhorizon.domains.agentic import DOMAIN
+from openhorizon.domains.domain import Resources
+from openhorizon.graph.graph import Graph
 from openhorizon.records import (
     Completion,
     Group,
@@ -18,6 +20,7 @@ from openhorizon.records import (
     Turn,
     Verdict,
 )
+from openhorizon.rollout.play import Setting
 from openhorizon.selfplay.rank import best, closeness, near_misses, ranked, reuse
 
 FIT = ToolCall(name="look", arguments={"id": 3})
@@ -112,13 +115,15 @@ def test_a_stage_with_hard_keeps_near_misses(monkeypatch):
     monkeypatch.setattr(grpo, "play_groups", played)
     monkeypatch.setattr(grpo, "LocalEngine", lambda *a, **k: None)
 
+    setting = Setting(Resources(Graph([], []), None, None))  # type: ignore[arg-type]
+
     def kept(**options):
         stage = GrpoStage(tries=2, **options)
         tasks = [almost.task, mixed.task]
         return [
             t.id
             for t in grpo.undecided(
-                torch.nn.Linear(1, 1), None, tasks, replace(DOMAIN), None, stage, size="mini", seed=0
+                torch.nn.Linear(1, 1), None, tasks, replace(DOMAIN), setting, stage, seed=0
             )
         ]
 

@@ -236,6 +236,10 @@ def advance(run: Run, until: str, shown: "Shown") -> None:
         and (said := lacking(run.recipe.sandbox.kind))
     ):
         shown.notice(said)
+    if (faults := run.recipe.faults).rate:
+        shown.notice(
+            f"faults.rate={faults.rate}: engines and sandboxes break on purpose, to test that the run lives with it"
+        )
     with Workers(run.recipe.workers) as workers:
         for name in stages:
             verb, work = STAGES[name]

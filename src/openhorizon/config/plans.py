@@ -284,6 +284,7 @@ class Recipe(Plan, kw_only=True):
         None  # postgresql:// address of this run's own database or schema; none: the run's graph.db
     )
     sandbox: SandboxPlan = SandboxPlan()
+    faults: FaultPlan = FaultPlan()
     search: SearchPlan = SearchPlan()
     cluster: ClusterPlan = ClusterPlan()
     model: ModelPlan = ModelPlan()

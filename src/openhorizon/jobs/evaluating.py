@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from openhorizon.config import EnginePlan
 from openhorizon.domains import domain_of
 from openhorizon.domains.domain import Domain
-from openhorizon.engines.engine import Engine, Sampling
+from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.jobs.scenes import Pair, Scene, chat_of, model_folder, scene, tasks_of
 from openhorizon.records import Group, Score, Split, Task
 from openhorizon.rollout.cluster import Cluster, Work
-from openhorizon.rollout.play import Play
+from openhorizon.rollout.journal import Journals
+from openhorizon.rollout.play import Play, Setting
 from openhorizon.store import Run
 from openhorizon.workers import Tick, Workers, tick
 
@@ -64,6 +65,7 @@ def evaluate(
     left alone where they are there. InfrastructureError: some attempts kept breaking."""
     run = Run.load(run_dir)
     stage, plan = run.stage("evaluation"), run.recipe.evaluation
+    job = f"evaluation/{file_of(model, names[0]) if len(names) == 1 else model.replace('/', '-')}"
     names = [n for n in names if not stage.has(file_of(model, n))]
     if not names:
         return
@@ -80,21 +82,25 @@ def evaluate(
             said = probed(plan.served[model], model)
             stage.write_json(f"served/{model}.json", said)
             attempts = max(1, plan.served[model].concurrency * len(said["urls"]) // share)
-        work = Work(playing, (run_dir, model, share), model)
+        work = Work(playing, (run_dir, model, job, share), model)
         _played(players, tasks, work, attempts, plan.seed, done, write)
+    Journals(run.dir / "journals" / job).clear()
 
 
-def playing(run_dir: str, model: str, share: int) -> tuple[Play, Mapping[str, Domain]]:
-    """How one of `share` processes plays with a model of the run, or with a served one."""
+def playing(run_dir: str, model: str, job: str, share: int) -> tuple[Play, Mapping[str, Domain]]:
+    """How one of `share` processes plays with a model of the run, or with a served one; journals lie under the job's name."""
     at = scene(run_dir)
     served = at.recipe.evaluation.served.get(model)
-    if served is not None:
-        engine, chat = connected(served, model, share)
-        return _play(at, engine, chat)
-    from openhorizon.training.model import load_model
+    if served is None:
+        from openhorizon.training.model import load_model
 
-    folder = model_folder(at.run, model)
-    return _local(at, load_model(folder, at.recipe.model), chat_of(at.run, folder), model)
+        folder = model_folder(at.run, model)
+        loaded, chat = load_model(folder, at.recipe.model), chat_of(at.run, folder)
+        return _local(at, at.setting(job), loaded, chat, model), _domains(at)
+    engine, chat = connected(served, model, share)
+    setting = at.setting(job)
+    play = setting.play(engine, _sampling(at), chat)
+    return setting.keeping(play, "attempts", lambda: f"{served.model} {engine.said}"), _domains(at)
 
 
 def connected(plan: EnginePlan, name: str, share: int = 1) -> "tuple[HttpEngine, Chat | None]":
@@ -117,29 +123,32 @@ def probed(plan: EnginePlan, name: str) -> dict[str, Any]:
 
 
 def held_out(
-    at: Scene, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
+    at: Scene, setting: Setting, model: "nn.Module", chat: "Chat", policy: str, name: str, count: int = 0
 ) -> list[Pair]:
     """The model's attempts at the domain's held-out tasks, `count` of them (0: as many as the recipe evaluates)."""
     plan, found = at.recipe.evaluation, list[Pair]()
     tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
-    work = Work(lambda: _local(at, model, chat, policy), policy=policy)
+    work = Work(lambda: (_local(at, setting, model, chat, policy), _domains(at)), policy=policy)
     with Cluster() as here:
         _played(here, tasks, work, plan.concurrency, plan.seed, tick, lambda name, pairs: found.extend(pairs))
     return found
 
 
-def _local(at: Scene, model: "nn.Module", chat: "Chat", policy: str) -> tuple[Play, Mapping[str, Domain]]:
+def _local(at: Scene, setting: Setting, model: "nn.Module", chat: "Chat", policy: str) -> Play:
     from openhorizon.engines.local import LocalEngine
+    from openhorizon.training.model import fingerprint
 
-    slots = at.recipe.evaluation.concurrency
-    return _play(at, LocalEngine(model.eval(), chat, policy=policy, slots=slots), chat)
+    engine = LocalEngine(model.eval(), chat, policy=policy, slots=at.recipe.evaluation.concurrency)
+    return setting.keeping(setting.play(engine, _sampling(at), chat), "attempts", lambda: fingerprint(model))
 
 
-def _play(at: Scene, engine: Engine, chat: "Chat | None") -> tuple[Play, Mapping[str, Domain]]:
+def _sampling(at: Scene) -> Sampling:
     plan = at.recipe.evaluation
-    sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
-    domains = {n: domain_of(n, at.recipe.size) for n in at.recipe.domains}
-    return Play(engine, at.resources, at.recipe.size, sampling, chat), domains
+    return Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
+
+
+def _domains(at: Scene) -> Mapping[str, Domain]:
+    return {n: domain_of(n, at.recipe.size) for n in at.recipe.domains}
 
 
 def _played(

@@ -12,6 +12,9 @@ from openhorizon.graph.snapshot import write_snapshot
 from openhorizon.graph.store import GraphStore
 from openhorizon.graph.tables import CORPUS_KINDS
 from openhorizon.records import Judged, Record, Split, Task
+from openhorizon.rollout.play import FAULTY_TRIES, Setting
+from openhorizon.sandboxes import Patient
+from openhorizon.sandboxes.faulty import FaultySandbox
 from openhorizon.store import Run
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ class Scene:
     recipe: Recipe
     resources: Resources
 
+    def setting(self, job: str) -> Setting:
+        """What the attempts of a job have in common; their journals lie in the run's journals/<job> until it is done."""
+        return Setting(self.resources, self.recipe.size, self.run.dir / "journals" / job, self.recipe.faults)
+
 
 @lru_cache(maxsize=1)
 def scene(run_dir: str) -> Scene:
@@ -52,6 +59,8 @@ def scene(run_dir: str) -> Scene:
         with GraphStore(run.graph) as store:
             graph = store.snapshot(kinds=CORPUS_KINDS)
     sandbox = open_sandbox(run.recipe.sandbox.kind, harmless=harmless(run.recipe))
+    if (faults := run.recipe.faults).rate:
+        sandbox = Patient(FaultySandbox(sandbox, faults.rate, faults.seed), FAULTY_TRIES, 0.0)
     return Scene(run, run.recipe, resources_of(run, graph, sandbox))
 
 

@@ -108,9 +108,8 @@ def train_teacher(run_dir: str, name: str) -> int:
                         chat,
                         tasks,
                         domain,
-                        at.resources,
+                        at.setting(f"{part}/tries"),
                         stage,
-                        size=recipe.size,
                         seed=recipe.seed + n,
                     )
                 steps += train_grpo(
@@ -118,13 +117,13 @@ def train_teacher(run_dir: str, name: str) -> int:
                     chat,
                     tasks,
                     domain,
-                    at.resources,
+                    at.setting(part),
                     stage,
-                    size=recipe.size,
                     seed=recipe.seed + n,
                     watch=watch,
                 )
             save_model(model, chat.tokenizer, run.dir / part / "model")
+            at.setting(part).forget()
         folder = run.dir / part / "model"
     save_model(load_model(folder, recipe.model), chat.tokenizer, run.dir / "teachers" / name / "model")
     return steps
@@ -154,10 +153,11 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     watch = watch_for(run, "student", rank, world)
     tasks = {name: tasks_of(run, name, Split.TRAIN) for name in recipe.domains}
     steps = distill(
-        student, teachers, chat, tasks, DOMAINS, at.resources, recipe.distill,
-        size=recipe.size, seed=recipe.seed, watch=watch,
+        student, teachers, chat, tasks, DOMAINS, at.setting("student"), recipe.distill,
+        seed=recipe.seed, watch=watch,
     )  # fmt: skip
     if rank == 0:
         save_model(student, chat.tokenizer, run.dir / "student" / "model")
+        at.setting("student").forget()
     watch.ranks.leave()
     return steps

@@ -136,6 +136,7 @@ class Call:
 
     def train(self, held: ExitStack) -> Distilled:
         """Check everything, train from the start or the checkpoint, and leave the student's folder."""
+        from openhorizon.rollout.play import Setting
         from openhorizon.training.checkpoint import finished_steps
         from openhorizon.training.distill import distill
         from openhorizon.training.model import load_model, save_model
@@ -159,8 +160,8 @@ class Call:
         cache = SignalCache(self.folder.path("signals")) if servers and self.ranks.first else None
         steps = distill(
             student, Teachers(lambda p: load_model(p, model), places, plan.resident_teachers, cache), chat, tasks,
-            {n: p.domain for n, p in self.pools.items()}, world.resources, plan,
-            size=world.size, seed=self.own.seed, watch=self.watch(places, before),
+            {n: p.domain for n, p in self.pools.items()}, Setting(world.resources, world.size), plan,
+            seed=self.own.seed, watch=self.watch(places, before),
         )  # fmt: skip
         done = None
         if self.ranks.first:

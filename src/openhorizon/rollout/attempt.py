@@ -1,5 +1,7 @@
 """One attempt at one task, from the opened environment to the verdict."""
 
+import contextlib
+
 from openhorizon.domains.domain import Domain, Size
 from openhorizon.errors import InfrastructureError
 from openhorizon.records import (
@@ -9,6 +11,7 @@ from openhorizon.records import (
     Task,
     Trajectory,
     Turn,
+    Verdict,
 )
 from openhorizon.rollout.loop import Loop
 from openhorizon.rollout.observing import close
@@ -46,14 +49,14 @@ async def attempt(
         if play.journals is not None:
             limits = task.limits or domain.limits
             journal = play.journals.of(
-                name, (task, limits, prompt, seed, play.size, play.sampling, domain.name)
+                name, (task, limits, prompt, seed, play.size, play.sampling, domain.name, play.weights)
             )
             if journal.judged is not None:
                 return journal.judged
         loop = Loop(name, task, domain, play, domain.open(task, play.resources), prompt, turns, seed, journal)
         status, reason, answer = await loop.run()
         done = trajectory(status, reason, answer)
-        judged = Judged(trajectory=done, verdict=domain.verify(task, done, loop.env))
+        judged = Judged(trajectory=done, verdict=_verdict(task, domain, done, loop.env, play.patience.tries))
         if journal is not None:
             journal.end(judged)
         return judged
@@ -65,3 +68,11 @@ async def attempt(
             close(loop.env)
         if journal is not None:
             journal.close()
+
+
+def _verdict(task: Task, domain: Domain, done: Trajectory, env: object, tries: int) -> Verdict:
+    """The domain's verdict; a verifier that something of ours broke under is asked again."""
+    for _ in range(tries - 1):
+        with contextlib.suppress(InfrastructureError):
+            return domain.verify(task, done, env)
+    return domain.verify(task, done, env)

@@ -11,6 +11,7 @@ from openhorizon.sandboxes import cgroups, seccomp
 from openhorizon.sandboxes.bubblewrap import MEND, Bubblewrap
 from openhorizon.sandboxes.local import Local
 from openhorizon.sandboxes.memo import Memo
+from openhorizon.sandboxes.patient import Patient
 from openhorizon.sandboxes.sandbox import Outcome, Sandbox
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Local",
     "Memo",
     "Outcome",
+    "Patient",
     "Sandbox",
     "lacking",
     "open_sandbox",
@@ -74,6 +76,7 @@ def open_sandbox(
         if kind != "auto" or not harmless:
             raise
         sandbox = _tested("local", preload)
+    sandbox = Patient(sandbox)
     return Memo(sandbox, memo) if memo else sandbox
 
 

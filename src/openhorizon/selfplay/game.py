@@ -280,9 +280,7 @@ class _Game:
             return ()
         engine = ScriptedEngine(lambda name: scripts[int(name.rpartition("/")[2])], policy="look-up")
         play = Play(engine=engine, resources=self.resources, size=self.order.size)
-        groups = await play_groups(
-            [(task, self._guarded)], play, size=len(scripts), seed=self.order.seed, retries=0
-        )
+        groups = await play_groups([(task, self._guarded)], play, size=len(scripts), seed=self.order.seed)
         return groups[0].judged
 
     async def _spared(self, task: Task) -> tuple[str, ...]:
@@ -292,7 +290,7 @@ class _Game:
             assert self.domain.without is not None
             engine = ScriptedEngine(lambda name: _expert(self.domain, task), policy="without")
             play = Play(engine, self.domain.without(self.resources, node), self.order.size)
-            groups = await play_groups([(task, self._guarded)], play, seed=self.order.seed, retries=0)
+            groups = await play_groups([(task, self._guarded)], play, seed=self.order.seed)
             spared += [node for played in groups[0].judged if reached(played)]
         return tuple(spared)
 

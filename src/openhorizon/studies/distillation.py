@@ -15,6 +15,7 @@ from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.files import Folder
 from openhorizon.jobs import chat_of, held_out, model_folder, scene, score_of, tasks_of
 from openhorizon.records import Record, Score, Split
+from openhorizon.rollout.play import Setting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,8 +129,9 @@ def play_arm(run_dir: str, arm: Arm, budget: Budget, out: str) -> None:
         train = _distilled if arm.on_policy else _imitated
         done = train(at, arm, plan, student, chat, teachers)
     found: list[Score] = []
+    setting = Setting(at.resources, at.recipe.size)
     for name in at.recipe.domains:
-        found += [score_of(p) for p in held_out(at, student, chat, arm.name, name, budget.heldout)]
+        found += [score_of(p) for p in held_out(at, setting, student, chat, arm.name, name, budget.heldout)]
     folder.write_jsonl(scores, found)
     folder.write_json(outcome, msgspec.structs.replace(done, seconds=round(time.monotonic() - began, 1)))
 
@@ -162,7 +164,7 @@ def _distilled(
     names = list(at.recipe.domains)
     steps = distill(
         student, teachers, chat, {n: tasks_of(at.run, n, Split.TRAIN) for n in names}, DOMAINS,
-        at.resources, plan, size=at.recipe.size, seed=at.recipe.seed,
+        Setting(at.resources, at.recipe.size), plan, seed=at.recipe.seed,
         watch=Watch(log=lambda step, values: logged.append(values)),
     )  # fmt: skip
 

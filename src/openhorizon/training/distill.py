@@ -13,17 +13,18 @@ import torch
 from torch import nn
 
 from openhorizon.chat.chat import Chat
-from openhorizon.config import DistillPlan, Size
-from openhorizon.domains.domain import Domain, Resources
+from openhorizon.config import DistillPlan
+from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
 from openhorizon.engines.local import LocalEngine
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Limits, Task
 from openhorizon.rollout.batch import play_groups
-from openhorizon.rollout.play import Play
+from openhorizon.rollout.play import Setting
 from openhorizon.training.aligning import align, scored, step_weights
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
 from openhorizon.training.coverage import CoverageAlarm, Probe, Sums
+from openhorizon.training.model import fingerprint
 from openhorizon.training.optimiser import Optimiser
 from openhorizon.training.samples import exact_samples
 from openhorizon.training.scoring import Teachers, self_test
@@ -32,11 +33,11 @@ from openhorizon.training.sft import Watch
 
 def distill(
     student: nn.Module, teachers: Teachers, chat: Chat, tasks: Mapping[str, Sequence[Task]], domains: Mapping[str, Domain],
-    resources: Resources, plan: DistillPlan, *, size: Size, seed: int, watch: Watch,
+    setting: Setting, plan: DistillPlan, *, seed: int, watch: Watch,
 ) -> int:  # fmt: skip
     """Train the student in place; returns the number of steps."""
     ranks = watch.ranks
-    domains = {name: domain.sized(size) for name, domain in domains.items()}
+    domains = {name: domain.sized(setting.size) for name, domain in domains.items()}
     self_test(student, plan.k)
     teachers.keep_hidden = plan.objective == "full"
     if teachers.keep_hidden and (
@@ -51,11 +52,12 @@ def distill(
     watch.tick(step)
     engine = LocalEngine(student, chat, policy="student")
     sampling = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
-    play = Play(engine, resources, size, sampling, chat)
+    batch = setting.play(engine, sampling, chat)
     alarm = CoverageAlarm()
     while not _over(plan, step, optimiser.tokens):
         engine.reset()
         student.eval()
+        play = setting.keeping(batch, step, lambda: fingerprint(student))
         chosen = prompts(tasks, plan, seed, step)
         mine = [(limited(t, domains[t.domain], plan), domains[t.domain]) for t in ranks.share(chosen)]
         groups = asyncio.run(play_groups(mine, play, size=plan.group, seed=seed * 1_000_003 + step))
@@ -100,6 +102,7 @@ def distill(
         step += 1
         if watch.checkpoint and ranks.first and plan.checkpoint_every and step % plan.checkpoint_every == 0:
             save_checkpoint(watch.checkpoint, student, optimiser, step)
+            setting.forget(step)
             teachers.forget()
     return step
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from openhorizon.chat.chat import Chat
-from openhorizon.config import GrpoPlan, GrpoStage, Size
-from openhorizon.domains.domain import Domain, Resources
+from openhorizon.config import GrpoPlan, GrpoStage
+from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
 from openhorizon.engines.local import LocalEngine
 from openhorizon.errors import ConfigError
@@ -18,11 +18,11 @@ from openhorizon.losses.grpo import GrpoTerms, group_advantages, grpo, process_a
 from openhorizon.losses.logprobs import token_logprobs
 from openhorizon.records import Group, Sample, Task
 from openhorizon.rollout.batch import play_groups
-from openhorizon.rollout.play import Play
+from openhorizon.rollout.play import Play, Setting
 from openhorizon.selfplay.rank import near_misses
 from openhorizon.training.batches import Batch, batches
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
-from openhorizon.training.model import head, softcap
+from openhorizon.training.model import fingerprint, head, softcap
 from openhorizon.training.optimiser import Optimiser
 from openhorizon.training.rewards import process_score, reward
 from openhorizon.training.samples import exact_samples
@@ -35,10 +35,9 @@ def train_grpo(
     chat: Chat,
     tasks: Sequence[Task],
     domain: Domain,
-    resources: Resources,
+    setting: Setting,
     plan: GrpoPlan,
     *,
-    size: Size,
     seed: int,
     watch: Watch,
 ) -> int:
@@ -49,10 +48,11 @@ def train_grpo(
     watch.tick(start)
     engine = LocalEngine(model, chat, policy=f"{domain.name}-teacher")
     sampling = Sampling(temperature=plan.temperature, top_p=1.0, top_k=0)
-    play = Play(engine, resources, size, sampling, chat)
+    batch = setting.play(engine, sampling, chat)
     for step in range(start, plan.steps):
         engine.reset()
         model.eval()
+        play = setting.keeping(batch, step, lambda: fingerprint(model))
         groups = draw_groups(tasks, domain, play, plan, seed, step)
         samples = [s for g in groups for s in group_samples(g, plan)]
         samples = [s for s in samples if any(s.advantages) or plan.kl]
@@ -66,6 +66,7 @@ def train_grpo(
         watch.tick(1)
         if watch.checkpoint and plan.checkpoint_every and (step + 1) % plan.checkpoint_every == 0:
             save_checkpoint(watch.checkpoint, model, optimiser, step + 1)
+            setting.forget(step + 1)
     return plan.steps
 
 
@@ -74,10 +75,9 @@ def undecided(
     chat: Chat,
     tasks: Sequence[Task],
     domain: Domain,
-    resources: Resources,
+    setting: Setting,
     stage: GrpoStage,
     *,
-    size: Size,
     seed: int,
 ) -> list[Task]:
     """The tasks that the model gets right in some of `stage.tries` attempts and wrong in others (recipe.md §5); with
@@ -86,7 +86,8 @@ def undecided(
     ConfigError where there is none.
     """
     engine = LocalEngine(model.eval(), chat, policy=f"{domain.name}-tries")
-    play = Play(engine, resources, size, Sampling(temperature=stage.temperature, top_p=1.0, top_k=0), chat)
+    sampling = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
+    play = setting.keeping(setting.play(engine, sampling, chat), "tries", lambda: fingerprint(model))
     groups = asyncio.run(play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed))
     if stage.hard:
         kept = [g.task for g in near_misses(groups, stage.hard).kept]

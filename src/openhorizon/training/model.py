@@ -1,5 +1,6 @@
 """Models: tiny ones made from nothing, any Hugging Face causal LM loaded, both saved as ordinary folders."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,15 @@ def merge(model: nn.Module, others: Iterable[nn.Module], amount: float) -> None:
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(before[name] + total[name] * (amount / max(1, count)))
+
+
+def fingerprint(model: nn.Module) -> str:
+    """A digest of the weights' sums: the same for the same weights on the same kind of device, another after any step."""
+    with torch.no_grad():
+        sums = [
+            s for p in model.parameters() for s in (p.sum(dtype=torch.float64), p.norm(dtype=torch.float64))
+        ]
+    return hashlib.sha256(torch.stack(sums).cpu().numpy().tobytes()).hexdigest()[:16]
 
 
 def save_model(model: nn.Module, tokenizer: Any, folder: Path) -> None:
