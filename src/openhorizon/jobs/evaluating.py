@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from openhorizon.engines.engine import Sampling
 from openhorizon.errors import InfrastructureError
 from openhorizon.jobs.scenes import Pair, Scene, chat_of, model_folder, scene, tasks_of
 from openhorizon.records import Group, Score, Split, Task
+from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.cluster import Cluster, Work
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play, Setting
@@ -76,14 +76,13 @@ def evaluate(
         stage.write_jsonl(f"samples/{file}", _kept(pairs, plan.samples))
         stage.write_jsonl(file, [score_of(p) for p in pairs])
 
-    with nullcontext(cluster) if cluster is not None else Cluster() as players:
-        share, attempts = len(players.hands), plan.concurrency
-        if model in plan.served:
-            said = probed(plan.served[model], model)
-            stage.write_json(f"served/{model}.json", said)
-            attempts = max(1, plan.served[model].concurrency * len(said["urls"]) // share)
-        work = Work(playing, (run_dir, model, job, share), model)
-        _played(players, tasks, work, attempts, plan.seed, done, write)
+    share, attempts = len(cluster.hands) if cluster is not None else 1, plan.concurrency
+    if model in plan.served:
+        said = probed(plan.served[model], model)
+        stage.write_json(f"served/{model}.json", said)
+        attempts = max(1, plan.served[model].concurrency * len(said["urls"]) // share)
+    work = Work(playing, (run_dir, model, job, share), model)
+    _played(cluster, tasks, work, attempts, plan.seed, done, write)
     Journals(run.dir / "journals" / job).clear()
 
 
@@ -129,8 +128,7 @@ def held_out(
     plan, found = at.recipe.evaluation, list[Pair]()
     tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
     work = Work(lambda: (_local(at, setting, model, chat, policy), _domains(at)), policy=policy)
-    with Cluster() as here:
-        _played(here, tasks, work, plan.concurrency, plan.seed, tick, lambda name, pairs: found.extend(pairs))
+    _played(None, tasks, work, plan.concurrency, plan.seed, tick, lambda name, pairs: found.extend(pairs))
     return found
 
 
@@ -152,26 +150,39 @@ def _domains(at: Scene) -> Mapping[str, Domain]:
 
 
 def _played(
-    players: Cluster, tasks: Sequence[Task], work: Work, attempts: int, seed: int, done: Tick,
+    cluster: Cluster | None, tasks: Sequence[Task], work: Work, attempts: int, seed: int, done: Tick,
     write: Callable[[str, list[Pair]], None],
 ) -> None:  # fmt: skip
-    """One attempt at each task; `write` gets each domain's, in the order of its tasks, when all of them have ended."""
+    """One attempt at each task; `write` gets each domain's, in the order of its tasks, when all of them have ended.
+
+    Without a cluster the tasks are one batch of this process: what an in-process engine decodes together, and so the last digit of
+    its log-probabilities, then does not depend on how long anything took.
+    """
     left: dict[str, dict[str, Group | None]] = {}
     for task in tasks:
         left.setdefault(task.domain, {})[task.id] = None
     lost: list[str] = []
 
-    async def take() -> None:
-        async for group in players.groups(tasks, work, seed=seed, attempts=attempts, done=done):
-            own = left[group.task.domain]
-            own[group.task.id] = group
-            lost.extend(t.id for t in group.aborted)
-            groups = [g for g in own.values() if g is not None]
-            if len(groups) == len(own) and not any(g.aborted for g in groups):
-                pairs = [Pair(task=g.task, judged=j, model=work.policy) for g in groups for j in g.judged]
-                write(group.task.domain, pairs)
+    def take(group: Group) -> None:
+        own = left[group.task.domain]
+        own[group.task.id] = group
+        lost.extend(t.id for t in group.aborted)
+        groups = [g for g in own.values() if g is not None]
+        if len(groups) == len(own) and not any(g.aborted for g in groups):
+            pairs = [Pair(task=g.task, judged=j, model=work.policy) for g in groups for j in g.judged]
+            write(group.task.domain, pairs)
 
-    asyncio.run(take())
+    async def play() -> None:
+        if cluster is not None:
+            async for group in cluster.groups(tasks, work, seed=seed, attempts=attempts, done=done):
+                take(group)
+            return
+        play, domains = work.make(*work.args)
+        pairs = [(t, domains[t.domain]) for t in tasks]
+        for group in await play_groups(pairs, play, seed=seed, concurrency=attempts, done=done):
+            take(group)
+
+    asyncio.run(play())
     if lost:  # never scored 0, never silently left out
         raise InfrastructureError(
             f"{len(lost)} attempts of {work.policy} kept breaking ({lost[0]} first); run again to retry them"
