@@ -23,9 +23,13 @@ from towns import propose
 from openhorizon.config import ClusterPlan
 from openhorizon.domains.domain import Order
 from openhorizon.errors import ConfigError, InfrastructureError, RunError
+from openhorizon.jobs import Pair
+from openhorizon.pipeline import Shown, advance
 from openhorizon.records import Group, Split, Status, Task
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.cluster import Cluster, Work, WorkerLost, _Stream
+from openhorizon.settings import override
+from openhorizon.store import Run
 
 TESTS = Path(__file__).parent
 TASKS = list(islice(propose(towns().graph, Order(split=Split.TRAIN, seed=0)), 40))
@@ -359,3 +363,29 @@ def marked(mark: str) -> list[str]:
         except OSError:
             continue
     return [line for line in found if line]
+
+
+@pytest.mark.slow
+def test_a_whole_run_on_a_ray_leaves_the_same_files(tmp_path):
+    pytest.importorskip("ray")
+    from test_killed import recipe, result
+
+    runs = {"here": recipe(), "ray": override(recipe(), ["cluster.address=local", "cluster.workers=2"])}
+    for name, chosen in runs.items():
+        with Run.open(tmp_path, name, chosen) as run:
+            advance(run, "report", Shown())
+    here, there = (result(Run.load(tmp_path / name)) for name in runs)
+    samples = "evaluation/samples"
+    assert len(here) > 40
+    assert {f: d for f, d in there.items() if not f.startswith(samples)} == {
+        f: d for f, d in here.items() if not f.startswith(samples)
+    }
+    # an in-process engine rounds the last digits of log-probabilities by who is decoded together; all else is the same
+    pairs = [
+        [p.judged for p in Run.load(tmp_path / name).stage("evaluation").read_jsonl("samples.jsonl", Pair)]
+        for name in runs
+    ]
+    assert len(pairs[0]) > 20
+    groups = [[Group(task=TASKS[0], judged=tuple(found))] for found in pairs]
+    assert plain(groups[0][0]) == plain(groups[1][0])
+    assert max(abs(a - b) for a, b in zip(*map(logprobs, groups), strict=True)) < 1e-4
