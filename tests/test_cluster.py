@@ -27,7 +27,8 @@ from openhorizon.jobs import Pair
 from openhorizon.pipeline import Shown, advance
 from openhorizon.records import Group, Split, Status, Task
 from openhorizon.rollout.batch import play_groups
-from openhorizon.rollout.cluster import Cluster, Work, WorkerLost, _Stream
+from openhorizon.rollout.cluster import Cluster, _Stream
+from openhorizon.rollout.players import Work, WorkerLost
 from openhorizon.settings import override
 from openhorizon.store import Run
 

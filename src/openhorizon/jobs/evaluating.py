@@ -14,9 +14,10 @@ from openhorizon.errors import InfrastructureError
 from openhorizon.jobs.scenes import Pair, Scene, chat_of, model_folder, scene, tasks_of
 from openhorizon.records import Group, Score, Split, Task
 from openhorizon.rollout.batch import play_groups
-from openhorizon.rollout.cluster import Cluster, Work
+from openhorizon.rollout.cluster import Cluster
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play, Setting
+from openhorizon.rollout.players import Work
 from openhorizon.store import Run
 from openhorizon.workers import Tick, Workers, tick
 

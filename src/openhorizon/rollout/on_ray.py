@@ -14,7 +14,7 @@ from typing import Any
 
 from openhorizon.config import ClusterPlan
 from openhorizon.errors import ConfigError, OpenHorizonError, RunError
-from openhorizon.rollout.cluster import Hand, Player, Work, WorkerLost, check_version
+from openhorizon.rollout.players import Hand, Player, Work, WorkerLost, check_version
 
 INSTALL = 'Ray is not installed: pip install "openhorizon[cluster]", on every machine of the cluster'
 STORE = 80 << 20, 512 << 20  # bytes of a local Ray's object store: least (Ray's own bound is 75 MiB) and most
