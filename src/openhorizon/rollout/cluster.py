@@ -151,8 +151,7 @@ class _Stream:
         self.source = iter(self.items)
         self.ended: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
         for hand in self.hands:
-            if not hand.up:
-                self._begin(hand.ready(), None, hand)
+            self._wait_for(hand)
         try:
             while self._fill():
                 future = await self._next()
@@ -176,21 +175,25 @@ class _Stream:
         lost = future.exception()
         if not isinstance(lost, WorkerLost):
             return future.result()
-        if hand.up:
+        if self._wait_for(hand):
             LOG.warning("%s; what it was at is given to others", lost)
-            hand.up = False
-            self._begin(hand.ready(), None, hand)
         item.lost += 1
         if item.lost > self.retries:
             return WorkerLost(f"{item.lost} workers died of it, the last: {lost}")
         (self.suspects if item.lost == self.retries else self.again).append(item)
         return None
 
+    def _wait_for(self, hand: Hand) -> bool:
+        """Begin to wait for the hand where it is down; whether it was not waited for before."""
+        if hand.up or any(item is None and of is hand for item, of in self.under_way.values()):
+            return False
+        self._begin(hand.ready(), None, hand)
+        return True
+
     def _came_up(self, future: "asyncio.Future[Any]", hand: Hand) -> None:
         failed = future.exception()
         if not isinstance(failed, WorkerLost):
             future.result()
-            hand.up = True
             return
         coming = [f for f, (item, _) in self.under_way.items() if item is None and f is not future]
         if not coming and not any(h.up for h in self.hands):

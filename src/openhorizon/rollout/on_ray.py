@@ -117,7 +117,7 @@ class _There:
     def __init__(self, ray: Any, actor: Any, name: str) -> None:
         self.up, self.name = False, name
         self._ray, self._actor = ray, actor
-        self._ended = False  # the process that was there
+        self._born = 0  # processes that came up before
 
     async def ready(self) -> None:
         while True:
@@ -128,12 +128,13 @@ class _There:
                 await asyncio.sleep(AGAIN_S)
             except self._ray.exceptions.RayActorError as error:
                 raise WorkerLost(self._died(error)) from None
-        self._ended = False
+        if not self.up:
+            self.up, self._born = True, self._born + 1
         self.name = f"{self.name.partition(' on ')[0]} on {machine}"
         check_version(self.name, version)
 
     async def ask(self, method: str, *args: Any) -> Any:
-        errors = self._ray.exceptions
+        errors, born = self._ray.exceptions, self._born
         ref = getattr(self._actor, method).remote(*args)
         try:
             return await ref
@@ -143,12 +144,18 @@ class _There:
         except errors.RayTaskError as error:
             raise self._told(error.cause) from None
         except errors.ActorUnavailableError as error:
-            if not self._ended:  # maybe it lives, and two must not play the same attempt
+            if self._ends(born):  # maybe it lives, and two must not play the same attempt
                 self._ray.kill(self._actor, no_restart=False)
-            self._ended = True
             raise WorkerLost(self._died(error)) from None
         except (errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError) as error:
+            self._ends(born)
             raise WorkerLost(self._died(error)) from None
+
+    def _ends(self, born: int) -> bool:
+        """The process is gone; whether that is new, and not of one before it."""
+        new = self.up and born == self._born
+        self.up = self.up and not new
+        return new
 
     def _told(self, cause: Exception) -> Exception:
         """What was raised there, with the place where it is one of ours."""

@@ -33,10 +33,10 @@ class Hand(Protocol):
     """A process that can be given work, as the driver sees it."""
 
     name: str
-    up: bool  # it may be given work
+    up: bool  # it may be given work: from `ready` until its process is seen to have died
 
     async def ready(self) -> None:
-        """Returns once it may be given work. WorkerLost: it never will."""
+        """Returns once it is up. WorkerLost: it never will be."""
         ...
 
     async def ask(self, method: str, *args: Any) -> Any:
