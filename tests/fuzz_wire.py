@@ -9,12 +9,18 @@ import sys
 import time
 
 from openhorizon.chat.wire import read, write
-from openhorizon.records import Message, ToolCall
+from openhorizon.records import Message, ToolCall, ToolSchema
 
 PIECES = (
-    "<tool_call>", "</tool_call>", "<function=f>", "</function>", "<parameter=a>", "</parameter>", "<think>", "</think>", "{", "}", "[", "]",
+    "<tool_call>", "</tool_call>", "<function=f>", "</function>", "<parameter=a>", "</parameter>", "\n</parameter>\n</function>\n</tool_call>", "<think>", "</think>", "{", "}", "[", "]",
     '"name"', '"arguments"', ":", ",", "\\u", "\\ud800", "\ud800", "null", "true", "NaN", "-1e999", "1" * 400, "\n", '"', "\\", "<|im_end|>", "é", "\x00",
 )  # fmt: skip
+
+KINDS = {"a": {"type": "string"}, "b": {"type": "integer"}, "c": "no schema"}
+TOOLS = (
+    ToolSchema(name="f", description="", parameters={"properties": KINDS}),
+    ToolSchema(name="g h", description="", parameters={}),
+)
 
 
 def sample(rng: random.Random) -> str:
@@ -50,7 +56,7 @@ def main(count: int, seed: int = 0) -> None:
     for number in range(count):
         text = sample(rng)
         try:
-            message = read(text)
+            message = read(text, TOOLS * (number % 2))
             again = read(write(message))
         except Exception:
             print(f"input {number} of seed {seed}: {text!r}")

@@ -267,6 +267,8 @@ def test_what_no_text_can_hold_does_not_leave_the_reader():
         "<tool_call><function=f>" + "<parameter=a>" * 80_000, "<tool_call>" * 100_000, "<tool_call>{" * 90_000, "</think>" * 120_000,
         "<tool_call><function=f>" + "<parameter=a>x</parameter>" * 40_000 + "</function></tool_call>", "<" * 1_000_000,
         "<tool_call>" + "[" * 1_000_000, "<tool_call><function=" * 50_000, "<think>" * 140_000,
+        "<tool_call><function=f></tool_call>" * 30_000, "<tool_call><function=f><parameter=a>" + "</parameter>x" * 80_000,
+        "</function>" + " " * 1_000_000 + "<tool_call>",
     ],
 )  # fmt: skip
 def test_a_megabyte_of_anything_is_read_in_a_second(text: str):

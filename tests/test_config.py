@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from openhorizon.config import (
     DistillPlan,
@@ -20,6 +21,7 @@ from openhorizon.config import (
 )
 from openhorizon.errors import ConfigError, UserError
 from openhorizon.recipes.demo import demo
+from openhorizon.records import Split, Task
 from openhorizon.settings import describe, differences, flatten, from_json, override, validate
 
 
@@ -227,3 +229,23 @@ def test_settings_of_distillation_that_contradict_each_other_are_refused():
     ):
         with pytest.raises(ConfigError, match=said):
             validate(override(demo(), settings))
+
+
+def test_evaluation_may_restart_attempts_of_some_domains():
+    from openhorizon.domains import domain_of
+    from openhorizon.jobs.evaluating import restarting
+
+    recipe = override(demo(), ["evaluation.restarts.search=5"])
+    assert recipe.evaluation.restarts == {"search": 5}
+    with pytest.raises(
+        ConfigError, match=r"evaluation\.restarts\.serch is of a domain that the run does not"
+    ):
+        validate(override(demo(), ["evaluation.restarts.serch=5"]))
+    domain = domain_of("search", "full")
+    task = Task(
+        id="search/heldout/x", domain="search", split=Split.HELDOUT, instruction="?", answer="!",
+        limits=structs.replace(domain.limits, folds=3, turns=300),
+    )  # fmt: skip
+    limits = restarting(task, domain, 5).limits
+    assert limits is not None
+    assert (limits.folds, limits.restarts, limits.turns) == (0, 5, 300)

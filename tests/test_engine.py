@@ -315,3 +315,34 @@ def test_prompts_that_begin_alike_are_read_once_and_say_the_same_as_when_read_al
         full = torch.log_softmax(model(torch.tensor([[*ids, *one.token_ids]])).logits[0].float(), -1).detach()
         wanted = [float(full[len(ids) - 1 + i, t]) for i, t in enumerate(one.token_ids)]
         np.testing.assert_allclose(one.logprobs, wanted, atol=2e-4)
+
+
+def test_an_attempt_that_is_cut_while_its_turn_is_written_disturbs_nobody():
+    """Its slot is still written to: it is nobody else's before the turn has ended, also where the attempt begins again."""
+    model = tiny.model()
+
+    def request(name: str, most: int) -> Request:
+        ids = some_ids(9, seed=ord(name))
+        return Request(attempt=name, turn=0, messages=(), token_ids=ids, max_tokens=most, sampling=FREE)
+
+    async def main() -> list[Completion]:
+        engine = engine_of(model, slots=2)
+        cut = asyncio.ensure_future(engine.complete(request("a", 60)))
+        first = await engine.complete(request("b", 3))
+        assert not cut.done()
+        cut.cancel()
+        for name in "ab":
+            engine.forget(name)
+        rest = await asyncio.gather(*(engine.complete(request(n, 20)) for n in "cdae"))
+        assert sorted(slot for slot, _ in engine._cached.values()) + engine._free == [0, 1]
+        for name in "cdae":
+            engine.forget(name)
+        assert sorted(engine._free) == [0, 1]
+        return [first, *rest]
+
+    async def alone(name: str, most: int) -> Completion:
+        return await engine_of(model, slots=1).complete(request(name, most))
+
+    found = asyncio.run(main())
+    for name, most, one in zip("bcdae", (3, 20, 20, 20, 20), found, strict=True):
+        assert one.token_ids == asyncio.run(alone(name, most)).token_ids

@@ -30,8 +30,8 @@ class Talks:
 
     exact, policy = True, "talks"
 
-    def __init__(self, chat: Chat, dies: int = -1):
-        self.chat, self.dies = chat, dies
+    def __init__(self, chat: Chat, dies: int = -1, cuts: bool = False):
+        self.chat, self.dies, self.cuts = chat, dies, cuts
         self.requests: list[Request] = []
 
     async def complete(self, request: Request) -> Completion:
@@ -48,8 +48,14 @@ class Talks:
             calls=calls,
         )
         ids = self.chat.message_ids(message)
+        finish = "length" if self.cuts and len(ids) > request.max_tokens else "stop"
+        ids = ids[: request.max_tokens] if self.cuts else ids
         return Completion(
-            text=self.chat.text(ids), token_ids=ids, logprobs=(-0.5,) * len(ids), policy=self.policy
+            text=self.chat.text(ids),
+            token_ids=ids,
+            logprobs=(-0.5,) * len(ids),
+            finish=finish,
+            policy=self.policy,
         )
 
     def forget(self, attempt: str) -> None: ...
@@ -140,3 +146,50 @@ def test_an_attempt_that_is_taken_up_again_ends_as_if_it_had_not_stopped(tmp_pat
     again = played(engine, customer(14), limits, journals=Journals(tmp_path))
     assert again.turns == whole.turns
     assert engine.requests[0].turn == dies
+
+
+@pytest.mark.parametrize("chat", [tiny.chat(), forgetful()], ids=["keeps thoughts", "drops thoughts"])
+def test_a_restart_discards_all_but_the_prompt(chat: Chat):
+    """Discard-all: the environment, the turns played and the calls made stay; the context begins anew."""
+    engine = Talks(chat)
+    run = played(engine, customer(14), msgspec.structs.replace(LIMITS, context_tokens=900, restarts=5))
+    begun = [n for n, t in enumerate(run.turns) if t.restart]
+    assert run.status is Status.FINISHED
+    assert 2 <= len(begun) <= 5
+    for n in begun:
+        assert run.turns[n].fresh
+        assert run.turns[n].context_ids == run.turns[0].context_ids
+        assert not run.turns[n].digest
+        assert [m.role for m in engine.requests[n].messages] == ["system", "user"]
+    assert all(len(r.token_ids) <= 900 for r in exact_samples(run))
+    assert_exact(run, engine)
+
+
+def test_restarts_are_as_many_as_the_limits_say():
+    limits = msgspec.structs.replace(LIMITS, context_tokens=900, response_tokens=200)
+    engine = Talks(tiny.chat(), cuts=True)
+    for restarts in (0, 1, 3):
+        run = played(engine, customer(99), msgspec.structs.replace(limits, restarts=restarts))
+        assert sum(t.restart for t in run.turns) == restarts
+        assert (run.status, run.reason) == (Status.TRUNCATED, "response budget spent")
+
+
+def test_folds_come_before_restarts():
+    limits = msgspec.structs.replace(LIMITS, context_tokens=900, folds=1, restarts=9)
+    engine = Talks(forgetful())
+    run = played(engine, customer(14), limits)
+    restart = next(n for n, t in enumerate(run.turns) if t.restart)
+    digests = [n for n, t in enumerate(run.turns) if t.digest]
+    assert digests
+    assert max(digests) < restart
+    assert_exact(run, engine)
+
+
+@pytest.mark.parametrize("dies", [3, 9, 14, 15, 16, 17, 25])
+def test_an_attempt_is_taken_up_again_over_restarts(tmp_path, dies):
+    limits = msgspec.structs.replace(LIMITS, context_tokens=900, folds=1, restarts=9)
+    whole = played(Talks(forgetful()), customer(14), limits)
+    with pytest.raises(Killed):
+        played(Talks(forgetful(), dies), customer(14), limits, journals=Journals(tmp_path))
+    again = played(Talks(forgetful()), customer(14), limits, journals=Journals(tmp_path))
+    assert again == whole

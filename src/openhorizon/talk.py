@@ -74,7 +74,7 @@ class _Heard:
 
     async def complete(self, request: Request) -> Completion:
         written = await self._engine.complete(request)
-        self._shown.message(read(written.text))
+        self._shown.message(read(written.text, request.tools))
         return written
 
     def forget(self, attempt: str) -> None:

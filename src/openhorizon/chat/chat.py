@@ -39,10 +39,11 @@ class Chat:
         self.eos: str = str(tokenizer.eos_token)
         self.eos_id: int = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
         self.vocabulary = len(tokenizer)
+        self._fast = _bare(tokenizer)
         added = tokenizer.added_tokens_decoder.values()
         controls = [str(t) for t in added if t.special or "<" in str(t) or str(t).startswith("[")]
-        # looked ahead, so that a control token inside another one is found too
-        self._controls = re.compile(f"(?={'|'.join(map(re.escape, controls)) or '(?!)'})")
+        self._controls = _ahead(controls)
+        self._specials = _ahead([str(t) for t in added if t.special])
         self._frames: dict[Any, tuple[list[int] | int, ...]] = {}
         self._appends: dict[bool, bool] = {}  # with thoughts or without -> what `appends_user` found
         opening = self._render([{"role": "user", "content": "x"}], None, True)
@@ -134,12 +135,17 @@ class Chat:
         text = write(message, tags=self.tags)
         if self.opens_thought:
             text = text.removeprefix("<think>\n") if message.thought else f"\n</think>\n\n{text}"
-        return (*self._encode(text, True), self.eos_id)
+        return (*self._spoken(text), self.eos_id)
 
     def text(self, ids: Sequence[int]) -> str:
         """What the policy wrote, without the end token, with thinking marks."""
         kept = [i for i in ids if i != self.eos_id]
-        text = str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        if self._fast is not None:
+            text = str(self._fast.decode(kept, skip_special_tokens=False))
+        else:
+            text = str(
+                self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            )
         return f"<think>\n{text}" if self.opens_thought else text
 
     def _render(self, messages: list[dict[str, Any]], tools: list[Any] | None, generate: bool) -> str:
@@ -163,21 +169,54 @@ class Chat:
     def _filled(
         self, frame: tuple[list[int] | int, ...], contents: list[str], spoken: frozenset[int] = frozenset()
     ) -> tuple[int, ...]:
-        """The frame with the contents in place; control tokens are read in those that the policy has `spoken` alone."""
+        """The frame with the contents in place; marks of thoughts and calls are read in those that the policy has `spoken`."""
         ids: list[int] = []
         for piece in frame:
-            ids += self._encode(contents[piece], piece in spoken) if isinstance(piece, int) else piece
+            if isinstance(piece, list):
+                ids += piece
+            else:
+                ids += (
+                    self._spoken(contents[piece]) if piece in spoken else self._encode(contents[piece], False)
+                )
         return tuple(ids)
 
-    def _encode(self, text: str, control: bool) -> list[int]:
-        """Ids of the text; where `control` is False, what looks like a control token is spelled as plain text."""
+    def _spoken(self, text: str) -> list[int]:
+        """Ids of what an assistant said: marks of thoughts and calls are tokens, a turn's or a text's end is not."""
+        return self._encode(text, False, self._specials)
+
+    def _encode(self, text: str, control: bool, plain: re.Pattern[str] | None = None) -> list[int]:
+        """Ids of the text; where `control` is False, what looks like a control token (of `plain`, if given) is spelled as
+        plain text."""
         if control:
+            if self._fast is not None and text:
+                return self._fast.encode(text, add_special_tokens=False).ids
             return self.tokenizer.encode(text, add_special_tokens=False) if text else []
         ids: list[int] = []
         start = 0
-        for match in self._controls.finditer(
+        for match in (plain or self._controls).finditer(
             text
         ):  # cut after the first character: the rest is no token's name
             ids += self._encode(text[start : match.start() + 1], True)
             start = match.start() + 1
         return ids + self._encode(text[start:], True)
+
+
+def _ahead(tokens: Sequence[str]) -> re.Pattern[str]:
+    """Finds where a token begins; looked ahead, so that one inside another is found too."""
+    return re.compile(f"(?={'|'.join(map(re.escape, tokens)) or '(?!)'})")
+
+
+_PROBE = (
+    "<|im_start|>user\nÉa  x, 'll <tool_call> 12 \u6f22\U0001f600 .<|im_end|></s>[INST] \n\n<|endoftext|> x"
+)
+
+
+def _bare(tokenizer: "PreTrainedTokenizerBase") -> Any:
+    """The Rust tokenizer itself, where it does what transformers' does around it, which costs more than many a short text; else None."""
+    bare: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if bare is None:
+        return None
+    ids = tokenizer.encode(_PROBE, add_special_tokens=False)  # also turns truncation and padding off
+    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    alike = bare.encode(_PROBE, add_special_tokens=False).ids == ids
+    return bare if alike and bare.decode(ids, skip_special_tokens=False) == text else None

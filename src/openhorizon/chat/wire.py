@@ -7,14 +7,16 @@ The reader never raises: what cannot be read becomes `Message.malformed`, which 
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from openhorizon.records import Message, ToolCall
+from openhorizon.records import Message, ToolCall, ToolSchema
 
-_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.S)
-_FUNCTION = re.compile(r"\A\s*<function=([^>\s]+)>(.*?)(?:</function>\s*|\Z)", re.S)
+_FUNCTION = re.compile(r"\s*<function=([^>\s]+)>")
+_CLOSED = re.compile(r"(?<=</function>)\s*</tool_call>")
 _PARAMETER = re.compile(r"<parameter=([^>\s]+)>\n?")
+# inside a value the same letters are text: a parameter ends where another one, or the function's end, follows
+_ENDED = re.compile(r"\n?</parameter>(?=\s*(?:<parameter=|</function>|\Z))")
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
 _MARKS = (
     "</tool_call>",
@@ -39,28 +41,34 @@ def write(message: Message, tags: bool = False) -> str:
     return f"{thought}{message.content}{gap}{calls}"
 
 
-def read(text: str) -> Message:
-    """The message that the text says. Never raises.
+def read(text: str, tools: Sequence[ToolSchema] = ()) -> Message:
+    """The message that the text says. Never raises. Tags say nothing of types: there a parameter that `tools` call a string
+    is text, one that they call something else is JSON, and one that they do not know is guessed.
 
     >>> read("4").content
     '4'
     """
     text = _whole(text) if _HALF.search(text) else text
     thought = ""
-    if "</think>" in text:
+    if (ended := text.find("</think>")) >= 0 and (
+        text.lstrip().startswith("<think>") or text.find("<tool_call>", 0, ended) < 0
+    ):
         head, _, text = text.partition("</think>")
         thought = head.replace("<think>", "", 1).strip()
-    elif text.lstrip().startswith("<think>"):
+    elif ended < 0 and text.lstrip().startswith("<think>"):
         return Message(role="assistant", thought=text.replace("<think>", "", 1).strip(), malformed="")
     calls, wrong = [], ""
-    for body in _CALL.findall(text):
-        call = _read_call(body)
+    bodies, content = _calls(text)
+    types = {t.name: t.parameters.get("properties") or {} for t in tools} if "<function=" in text else {}
+    for body in bodies:
+        call = _read_call(body, types)
         if isinstance(call, str):
             wrong = wrong or call
         else:
             calls.append(call)
-    content = _CALL.sub("", text).strip()
-    return Message(role="assistant", content=content, thought=thought, calls=tuple(calls), malformed=wrong)
+    return Message(
+        role="assistant", content=content.strip(), thought=thought, calls=tuple(calls), malformed=wrong
+    )
 
 
 def _json(call: ToolCall) -> str:
@@ -79,11 +87,29 @@ def _tagged(call: ToolCall) -> str:
     return f"<function={call.name}>\n{parameters}</function>"
 
 
-def _read_call(body: str) -> ToolCall | str:
+def _calls(text: str) -> tuple[list[str], str]:
+    """What stands between the marks of each call, and the text around them; linear in the text."""
+    bodies, around, at, closes = [], "", 0, True
+    while (begin := text.find("<tool_call>", at)) >= 0:
+        around += text[at:begin]
+        begin += len("<tool_call>")
+        closed = _CLOSED.search(text, begin) if closes and _FUNCTION.match(text, begin) else None
+        closes = closes and (closed is not None or not _FUNCTION.match(text, begin))  # none from here on
+        end = closed.start() if closed else text.find("</tool_call>", begin)
+        bodies.append(text[begin:] if end < 0 else text[begin:end])
+        at = len(text) if end < 0 else closed.end() if closed else end + len("</tool_call>")
+    return bodies, around + text[at:]
+
+
+def _read_call(body: str, types: dict[str, Any]) -> ToolCall | str:
     """The call, or what is wrong with it."""
     tagged = _FUNCTION.match(body)
     if tagged:
-        return ToolCall(name=tagged[1], arguments={k: _value(v) for k, v in _parameters(tagged[2])})
+        known = types.get(tagged[1]) or {}
+        within = body[tagged.end() :].rstrip().removesuffix("</function>")
+        return ToolCall(
+            name=tagged[1], arguments={k: _value(v, known.get(k)) for k, v in _parameters(within)}
+        )
     try:
         data = _loaded(body)
     except (ValueError, RecursionError):
@@ -100,11 +126,11 @@ def _parameters(body: str) -> Iterator[tuple[str, str]]:
     """Names and texts of tagged parameters, in one pass; one that does not end is none."""
     at = 0
     while (found := _PARAMETER.search(body, at)) is not None:
-        end = body.find("</parameter>", found.end())
-        if end < 0:
+        ended = _ENDED.search(body, found.end())
+        if ended is None:
             return
-        yield found[1], body[found.end() : end].removesuffix("\n")
-        at = end
+        yield found[1], body[found.end() : ended.start()]
+        at = ended.end()
 
 
 def _loaded(text: str) -> Any:
@@ -133,9 +159,13 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _value(text: str) -> Any:
-    """A tagged parameter's value: JSON where it is an object, list, number or boolean, else the text."""
-    if re.fullmatch(r"-?\d+(\.\d+)?|true|false|[\[{].*[\]}]", text, re.S):
+def _value(text: str, schema: Any = None) -> Any:
+    """A tagged parameter's value: text where the schema says so, JSON where it says another type and JSON it is; without a
+    schema JSON where it is an object, list, number or boolean, else the text."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if kind == "string":
+        return text
+    if kind or re.fullmatch(r"-?\d+(\.\d+)?|true|false|[\[{].*[\]}]", text, re.S):
         try:
             return _loaded(text)
         except (ValueError, RecursionError):

@@ -151,6 +151,7 @@ def _teacher_problems(recipe: Recipe) -> list[str]:
                 f"add teachers.{name}, drop the domain, or set distill.steps=0"
             )
     found += _quota_problems(recipe.distill, list(recipe.domains))
+    found += _named_problems("evaluation.restarts", recipe.evaluation.restarts, list(recipe.domains))
     for name, teacher in recipe.teachers.items():
         if name not in recipe.domains:
             found.append(
@@ -194,12 +195,16 @@ def _model_problems(recipe: Recipe) -> list[str]:
     return found
 
 
-def _quota_problems(distill: DistillPlan, domains: list[str]) -> list[str]:
-    found = [
-        f"distill.quotas.{name} is of a domain that the run does not have ({', '.join(domains)})"
-        for name in distill.quotas
+def _named_problems(path: str, names: Iterable[str], domains: list[str]) -> list[str]:
+    return [
+        f"{path}.{name} is of a domain that the run does not have ({', '.join(domains)})"
+        for name in names
         if name not in domains
     ]
+
+
+def _quota_problems(distill: DistillPlan, domains: list[str]) -> list[str]:
+    found = _named_problems("distill.quotas", distill.quotas, domains)
     if distill.steps and not any(distill.quotas.get(n, distill.prompts_per_domain) for n in domains):
         found.append("distill.quotas leaves no domain a prompt")
     return found

@@ -239,6 +239,9 @@ class EvaluationPlan(Plan, kw_only=True):
     top_k: Count = 20  # 0: all tokens
     seed: Count = 0  # of the attempts
     concurrency: Positive = 64  # attempts at once, per process
+    restarts: dict[str, Count] = msgspec.field(
+        default_factory=dict
+    )  # domain -> times that an attempt with a spent context begins again with its question alone (discard-all), in place of folding
     samples: Count = 12  # attempts kept per model and domain for the report's browser
     # models behind servers, evaluated beside the run's own under these names
     served: dict[str, EnginePlan] = msgspec.field(default_factory=dict)

@@ -16,7 +16,7 @@ import msgspec
 
 from openhorizon.chat.chat import Chat
 from openhorizon.chat.wire import write
-from openhorizon.engines.engine import Request, Sampling
+from openhorizon.engines.engine import Context, Request, Sampling
 from openhorizon.errors import EngineError
 from openhorizon.records import Completion, Message, ToolCall
 
@@ -50,14 +50,14 @@ class _Tokens:
 
     def _completion(self, ids: list[int], logprobs: list[float], finish: str, request: Request) -> Completion:
         """The checked turn: a wrong id or a log-probability that is no number must never be trained on."""
-        wrong = next((i for i in ids if not 0 <= i < self.chat.vocabulary), None)
-        if wrong is not None:
+        if ids and (min(ids) < 0 or max(ids) >= self.chat.vocabulary):
+            wrong = next(i for i in ids if not 0 <= i < self.chat.vocabulary)
             raise EngineError(f"token id {wrong} is outside the tokenizer's {self.chat.vocabulary} entries")
         if not ids or len(ids) > request.max_tokens:
             raise EngineError(f"{len(ids)} token ids for a turn of at most {request.max_tokens}")
         if len(logprobs) != len(ids):
             raise EngineError(f"{len(logprobs)} log-probabilities for {len(ids)} token ids")
-        if not all(math.isfinite(p) and p <= 1e-3 for p in logprobs):
+        if not all(map(math.isfinite, logprobs)) or max(logprobs) > 1e-3:
             raise EngineError("a log-probability is not a number of at most 0")
         stopped = ids[-1] == self.chat.eos_id
         if not stopped and finish not in ("stop", "length"):
@@ -83,7 +83,7 @@ class Vllm(_Tokens):
 
     def body(self, request: Request) -> bytes:
         asked: dict[str, Any] = {
-            "model": self.model, "prompt": request.token_ids, "max_tokens": request.max_tokens, "logprobs": 0,
+            "model": self.model, "prompt": _prompt(request), "max_tokens": request.max_tokens, "logprobs": 0,
             "temperature": request.sampling.temperature, "top_p": request.sampling.top_p, "seed": seed_of(request),
             "stop_token_ids": [self.chat.eos_id], "return_token_ids": True, "skip_special_tokens": False,
         }  # fmt: skip
@@ -92,13 +92,14 @@ class Vllm(_Tokens):
         )
 
     def read(self, answer: bytes, request: Request) -> Completion:
-        told = _decoded(answer, _VllmAnswer)
+        told = _decoded(_unechoed(answer, request), _VllmAnswer)
         if not told.choices or told.choices[0].token_ids is None:
             raise EngineError("the answer holds no token ids")
         choice = told.choices[0]
-        if choice.prompt_token_ids is not None and len(choice.prompt_token_ids) != len(request.token_ids):
+        echoed = choice.prompt_token_ids
+        if echoed is not None and tuple(echoed) != request.token_ids:
             raise EngineError(
-                f"the server read {len(choice.prompt_token_ids)} prompt tokens of {len(request.token_ids)}"
+                f"the server read {len(echoed)} prompt tokens that are not the {len(request.token_ids)} sent"
             )
         assert choice.token_ids is not None
         logprobs = [
@@ -118,7 +119,7 @@ class Sglang(_Tokens):
             "top_p": request.sampling.top_p, "top_k": request.sampling.top_k or -1, "stop_token_ids": [self.chat.eos_id],
             "sampling_seed": seed_of(request), "skip_special_tokens": False, "no_stop_trim": True,
         }  # fmt: skip
-        asked = {"input_ids": request.token_ids, "sampling_params": sampling, "return_logprob": True}
+        asked = {"input_ids": _prompt(request), "sampling_params": sampling, "return_logprob": True}
         return msgspec.json.encode(asked)
 
     def read(self, answer: bytes, request: Request) -> Completion:
@@ -198,6 +199,22 @@ def plain(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 def seed_of(request: Request) -> int:
     """The seed of a request: its own, its attempt's and its turn's, in 31 bits."""
     return crc32(f"{request.seed} {request.attempt} {request.turn}".encode()) & 0x7FFFFFFF
+
+
+def _prompt(request: Request) -> msgspec.Raw:
+    """The context's ids as JSON; see `Context.as_json`."""
+    return msgspec.Raw(Context.of(request.token_ids).as_json())
+
+
+def _unechoed(answer: bytes, request: Request) -> bytes:
+    """The answer without the prompt's ids where those that were sent stand there letter by letter: they are as many as the context
+    has, and need not be read as numbers. In a text the quote before the colon would be escaped."""
+    name, sent = b'"prompt_token_ids":', Context.of(request.token_ids).as_json()
+    start = answer.find(name) + len(name)
+    start += answer[start : start + 1] == b" "
+    if start < len(name) or not answer.startswith(sent, start):
+        return answer
+    return answer[:start] + b"null" + answer[start + len(sent) :]
 
 
 def _called(name: str, call: ToolCall) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from openhorizon.chat.chat import Chat
-from openhorizon.engines.engine import Request, Sampling
+from openhorizon.engines.engine import Context, Request, Sampling
 from openhorizon.engines.sampling import draw, uniforms
 from openhorizon.engines.slots import SlotCache
 from openhorizon.errors import EngineError
@@ -26,10 +26,12 @@ class _Writing:
     """One turn being written."""
 
     request: Request
+    context: Context  # of the request
     future: "asyncio.Future[Completion]"
     uniform: np.ndarray
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    over: bool = False  # its attempt was forgotten meanwhile: the slot is free when it ends
 
 
 def keeps_more_than_keys(config: Any) -> bool:
@@ -44,12 +46,9 @@ SHARED = 24  # tokens that two prompts must begin with alike for the one to take
 DONORS = 8  # slots looked at for the longest common beginning
 
 
-def _shared(ids: list[int], context: tuple[int, ...]) -> int:
+def _shared(ids: Context, context: Context) -> int:
     """How many tokens both begin with; all but the last of the context at most."""
-    most = min(len(ids), len(context) - 1)
-    if tuple(ids[:most]) == context[:most]:
-        return most
-    return next(i for i, (a, b) in enumerate(zip(ids, context)) if a != b)
+    return min(ids.shared(context), len(context) - 1)
 
 
 class LocalEngine:
@@ -75,7 +74,8 @@ class LocalEngine:
         self._waiting.clear()
         self._asked.clear()
         # the cache's memory stays: a slot's positions are written before they are read
-        self._cached: dict[str, tuple[int, list[int]]] = {}  # attempt -> slot, ids in the cache; oldest first
+        # attempt -> slot, ids in the cache (those of a turn being written join them when it ends); oldest first
+        self._cached: dict[str, tuple[int, Context]] = {}
         self._free = list(range(self.slots))[::-1]
 
     async def complete(self, request: Request) -> Completion:
@@ -88,7 +88,7 @@ class LocalEngine:
             )
         loop = asyncio.get_running_loop()
         uniform = uniforms(request.seed, request.attempt, request.turn, request.max_tokens)
-        writing = _Writing(request, loop.create_future(), uniform)
+        writing = _Writing(request, Context.of(request.token_ids), loop.create_future(), uniform)
         self._waiting.append(writing)
         self._asked[request.attempt] = writing
         if self._driver is None or self._driver.done() or self._driver.get_loop() is not loop:
@@ -96,6 +96,12 @@ class LocalEngine:
         return await writing.future
 
     def forget(self, attempt: str) -> None:
+        if attempt in self._asked:  # a turn that nobody waits for any more is still being written
+            self._asked[attempt].over = True
+        else:
+            self._drop(attempt)
+
+    def _drop(self, attempt: str) -> None:
         held = self._cached.pop(attempt, None)
         if held:
             self._free.append(held[0])
@@ -131,9 +137,9 @@ class LocalEngine:
             idle = next((a for a, (slot, _) in self._cached.items() if slot not in busy), None)
             if idle is None:
                 return None
-            self.forget(idle)
+            self._drop(idle)
         slot = self._free.pop()
-        self._cached[attempt] = (slot, [])
+        self._cached[attempt] = (slot, Context())
         return slot
 
     def _read_in(self, writing: dict[int, _Writing]) -> None:
@@ -149,9 +155,7 @@ class LocalEngine:
         self._waiting = left
         for together in self._led(joining):
             # rows of like length together: a long prompt must not pad the short ones
-            order = sorted(
-                together, key=lambda s: len(joining[s].request.token_ids) - len(self._past(joining[s]))
-            )
+            order = sorted(together, key=lambda s: len(joining[s].context) - len(self._past(joining[s])))
             for i in range(0, len(order), 16):
                 rows = sorted(order[i : i + 16])
                 self._read_rows(rows, [joining[r] for r in rows])
@@ -165,11 +169,11 @@ class LocalEngine:
         known: dict[tuple[int, ...], list[int]] = {}  # how a context begins -> slots that hold such
         for slot, ids in self._cached.values():
             if len(ids) >= SHARED:
-                known.setdefault(tuple(ids[:SHARED]), []).append(slot)
+                known.setdefault(ids[:SHARED], []).append(slot)
         first, then = [], []
         for slot, one in joining.items():
-            start = one.request.token_ids[:SHARED]
-            if self._past(one) or len(one.request.token_ids) <= SHARED:
+            start = one.context[:SHARED]
+            if len(self._past(one)) or len(one.context) <= SHARED:
                 first.append(slot)
             elif start in known:
                 then.append(slot)
@@ -179,35 +183,36 @@ class LocalEngine:
         yield first
         held = {slot: ids for slot, ids in self._cached.values()}
         for slot in then:
-            context = joining[slot].request.token_ids
+            attempt, context = joining[slot].request.attempt, joining[slot].context
             donors = known[context[:SHARED]]
             count, donor = max((_shared(held[d], context), d) for d in donors[-DONORS:])
             assert self._cache is not None
             self._cache.copy(donor, slot, count)
-            held[slot] += context[:count]
+            held[slot] = context.first(count)
+            self._cached[attempt] = (slot, held[slot])
             donors.append(slot)
         yield then
 
-    def _past(self, one: _Writing) -> list[int]:
+    def _past(self, one: _Writing) -> Context:
         """The ids in the cache that this turn's context begins with; all but its last token at most. What the context
         no longer holds (a turn was taken back) is cut from the cache."""
         slot, ids = self._cached[one.request.attempt]
-        context = one.request.token_ids
-        if len(ids) >= len(context) or tuple(ids) != context[: len(ids)]:
-            ids = ids[: _shared(ids, context)]
+        count = _shared(ids, one.context)
+        if count < len(ids):
+            ids = ids.first(count)
             self._cached[one.request.attempt] = (slot, ids)
         return ids
 
     def _read_rows(self, rows: list[int], turns: list[_Writing]) -> None:
         starts = [len(self._past(t)) for t in turns]
-        news = [list(t.request.token_ids[s:]) for t, s in zip(turns, starts)]
+        news = [list(t.context[s:]) for t, s in zip(turns, starts)]
         longest = max(map(len, news))
         ids_RS = torch.tensor([n + [0] * (longest - len(n)) for n in news], device=self._device)
         hidden_RSD = self._forward(rows, torch.tensor(starts, device=self._device), ids_RS)
         last_R = torch.tensor([len(n) - 1 for n in news], device=self._device)
         self._draw(turns, hidden_RSD[torch.arange(len(rows), device=self._device), last_R])
-        for turn, new in zip(turns, news):
-            self._cached[turn.request.attempt][1].extend(new)
+        for row, turn in zip(rows, turns):
+            self._cached[turn.request.attempt] = (row, turn.context)
 
     def _write(self, writing: dict[int, _Writing], enough: int) -> None:
         """Decode token by token until `enough` turns have ended."""
@@ -216,16 +221,15 @@ class LocalEngine:
             highest = max(writing) + 1
             # few idle rows: decode them along (their scratch token is overwritten later) and copy no cache
             rows = list(range(highest)) if len(writing) * 3 > highest * 2 else sorted(writing)
-            by_slot = {slot: ids for slot, ids in self._cached.values()}
-            starts = torch.tensor([len(by_slot.get(r, ())) for r in rows], device=self._device)
+            lengths = {slot: len(ids) for slot, ids in self._cached.values()}
+            lengths.update((slot, len(one.context) + len(one.ids) - 1) for slot, one in writing.items())
+            starts = torch.tensor([lengths.get(r, 0) for r in rows], device=self._device)
             ids_R1 = torch.tensor(
                 [[writing[r].ids[-1] if r in writing else 0] for r in rows], device=self._device
             )
             hidden_RD = self._forward(rows, starts, ids_R1)[:, 0]
             live = [i for i, r in enumerate(rows) if r in writing]
             turns = [writing[rows[i]] for i in live]
-            for turn in turns:
-                self._cached[turn.request.attempt][1].append(turn.ids[-1])
             self._draw(turns, hidden_RD[live] if len(live) < len(rows) else hidden_RD)
             for i in live:
                 if self._ended(writing[rows[i]]):
@@ -263,6 +267,11 @@ class LocalEngine:
         if not stopped and len(one.ids) < one.request.max_tokens:
             return False
         del self._asked[one.request.attempt]
+        if not self._stateful:  # the last token was never read
+            slot, ids = self._cached[one.request.attempt]
+            self._cached[one.request.attempt] = (slot, ids.extended(one.ids[:-1]))
+        if one.over:
+            self._drop(one.request.attempt)
         if not one.future.done():
             one.future.set_result(
                 Completion(
@@ -281,9 +290,9 @@ class LocalEngine:
 
         by_length: dict[int, list[_Writing]] = {}
         for turn in turns:
-            by_length.setdefault(len(turn.request.token_ids), []).append(turn)
+            by_length.setdefault(len(turn.context), []).append(turn)
         for group in by_length.values():
-            ids_RS = torch.tensor([t.request.token_ids for t in group], device=self._device)
+            ids_RS = torch.tensor([t.context[:] for t in group], device=self._device)
             cache, live = DynamicCache(config=self.model.config), list(range(len(group)))  # type: ignore[arg-type]
             while live:
                 out = self.model.get_decoder()(input_ids=ids_RS, past_key_values=cache, use_cache=True)  # type: ignore[operator]

@@ -11,16 +11,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import msgspec
 
+from openhorizon.engines.lanes import Answer, Lanes
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Record
 
 KEY = "OPENHORIZON_ENGINE_KEY"  # the environment variable that a server's key is read from, at each request
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # statuses that say "later"
 WAIT, LONGEST = 0.5, 30.0  # seconds before the second try, doubled each time; most seconds of a wait
+HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "openhorizon"}
 SICK = 3  # failures in a row after which a server rests
 T = TypeVar("T")
 
@@ -78,7 +81,8 @@ class Servers:
             random.Random()
         )  # unseeded on purpose: clients that failed together must not come back together
         self._thread = _Thread()
-        self._client: httpx.AsyncClient | None = None
+        self._carriers: dict[str, Lanes | _Through] = {}  # by URL, each made when it is first asked
+        self._urls: dict[str, httpx.URL] = {}  # parsed
         self._freed: asyncio.Condition | None = None
 
     @property
@@ -99,9 +103,9 @@ class Servers:
 
     def close(self) -> None:
         """Let go of the connections and the thread."""
-        if self._client is not None:
-            self._thread.run(self._client.aclose())
-            self._client = None
+        for carrier in self._carriers.values():
+            self._thread.run(carrier.aclose())
+        self._carriers.clear()
         self._thread.close()
 
     async def post(self, path: str, body: bytes, read: Callable[[bytes], T], attempt: str = "") -> T:
@@ -134,16 +138,18 @@ class Servers:
             server = await self._take(attempt, url)
             try:
                 answer = await self._sent(server, method, path, body)
-                asked = _seconds(answer.headers.get("retry-after", ""))
-                if answer.status_code in AGAIN:
-                    why = f"{answer.status_code}: {_words(answer)}"
-                    self._failed(server, sick=answer.status_code != 429)
-                    continue
-                if answer.status_code >= 300:
+                if answer.status >= 300:
+                    said = answer.response()
+                    asked = _seconds(said.headers.get("retry-after", ""))
+                    if answer.status in AGAIN:
+                        why = f"{answer.status}: {_words(said)}"
+                        self._failed(server, sick=answer.status != 429)
+                        continue
                     raise Refused(
-                        f"{server.url}{path} refuses ({answer.status_code}): {_words(answer)}{_mend(answer)}",
-                        answer.status_code,
+                        f"{server.url}{path} refuses ({answer.status}): {_words(said)}{_mend(said)}",
+                        answer.status,
                     )
+                asked = 0.0
                 found = read(answer.content)
             except (httpx.HTTPError, httpx.StreamError, TimeoutError, EngineError) as error:
                 why = f"{type(error).__name__}: {_hidden(str(error))}"
@@ -158,17 +164,18 @@ class Servers:
         where = url or " or ".join(self.urls)
         raise EngineError(f"{where} gave no usable answer in {self.tries} tries (the last: {why}); is it up?")
 
-    async def _sent(self, server: _Server, method: str, path: str, body: bytes | None) -> httpx.Response:
-        if self._client is None:
-            most = self.concurrency * len(self._servers)
-            self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(self.timeout_s, connect=self._connect_s, pool=None), transport=self._transport,
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            )  # fmt: skip
+    async def _sent(self, server: _Server, method: str, path: str, body: bytes | None) -> Answer:
+        carrier, url = self._carriers.get(server.url), self._urls.get(server.url + path)
+        if carrier is None:
+            through = self._transport or _proxied(server.url, self.concurrency)
+            carrier = _Through(through) if through is not None else Lanes(self._connect_s)
+            self._carriers[server.url] = carrier
+        if url is None:
+            url = self._urls[server.url + path] = httpx.URL(server.url + path)
         key = os.environ.get(KEY, "").strip()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = HEADERS | ({"Authorization": f"Bearer {key}"} if key else {})
         async with asyncio.timeout(self.timeout_s):
-            return await self._client.request(method, server.url + path, content=body, headers=headers)
+            return await carrier.send(method, url, headers, body)
 
     async def _take(self, attempt: str, url: str) -> _Server:
         """A server with room, its own first; waits for room. Where all rest, the one that is back first."""
@@ -231,6 +238,32 @@ class _Thread:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._loop = None
+
+
+@dataclass
+class _Through:
+    """A transport of httpx: a proxy's, or a test's."""
+
+    transport: httpx.AsyncBaseTransport
+
+    async def send(self, method: str, url: httpx.URL, headers: dict[str, str], body: bytes | None) -> Answer:
+        """See `Lanes.send`."""
+        request = httpx.Request(method, url, headers=headers, content=body)
+        said = await self.transport.handle_async_request(request)
+        return Answer(said.status_code, said.headers.raw, await said.aread())
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
+
+def _proxied(url: str, concurrency: int) -> httpx.AsyncBaseTransport | None:
+    """The way through a proxy, where the environment names one for the server."""
+    parsed, proxies = httpx.URL(url), getproxies()
+    proxy = proxies.get(parsed.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parsed.host):
+        return None
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    return httpx.AsyncHTTPTransport(proxy=httpx.Proxy(proxy), limits=limits)
 
 
 def _sound(url: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from openhorizon.config import EnginePlan
 from openhorizon.domains import domain_of
 from openhorizon.domains.domain import Domain
@@ -70,7 +72,7 @@ def evaluate(
     names = [n for n in names if not stage.has(file_of(model, n))]
     if not names:
         return
-    tasks = [t for n in names for t in tasks_of(run, n, Split.HELDOUT)[: plan.tasks]]
+    tasks = [t for n in names for t in _tasks(run, n)]
 
     def write(name: str, pairs: Sequence[Pair]) -> None:
         file = file_of(model, name)
@@ -127,7 +129,7 @@ def held_out(
 ) -> list[Pair]:
     """The model's attempts at the domain's held-out tasks, `count` of them (0: as many as the recipe evaluates)."""
     plan, found = at.recipe.evaluation, list[Pair]()
-    tasks = tasks_of(at.run, name, Split.HELDOUT)[: count or plan.tasks]
+    tasks = _tasks(at.run, name, count)
     work = Work(lambda: (_local(at, setting, model, chat, policy), _domains(at)), policy=policy)
     _played(None, tasks, work, plan.concurrency, plan.seed, tick, lambda name, pairs: found.extend(pairs))
     return found
@@ -188,6 +190,21 @@ def _played(
         raise InfrastructureError(
             f"{len(lost)} attempts of {work.policy} kept breaking ({lost[0]} first); run again to retry them"
         )
+
+
+def _tasks(run: Run, name: str, count: int = 0) -> list[Task]:
+    plan = run.recipe.evaluation
+    tasks = tasks_of(run, name, Split.HELDOUT)[: count or plan.tasks]
+    if name not in plan.restarts:
+        return tasks
+    return [restarting(t, domain_of(name, run.recipe.size), plan.restarts[name]) for t in tasks]
+
+
+def restarting(task: Task, domain: Domain, times: int) -> Task:
+    """The task with discard-all in place of folding, as BrowseComp is evaluated (recipe of the paper: five times)."""
+    return structs.replace(
+        task, limits=structs.replace(task.limits or domain.limits, folds=0, restarts=times)
+    )
 
 
 def score_of(pair: Pair) -> Score:

@@ -56,7 +56,7 @@ def paper() -> Recipe:
             steps=300, prompts_per_domain=32, group=1, k=64, direction="reverse", balance="domain", optim=CONSTANT,
             turns=300, response_tokens=4096, context_tokens=LENGTH,
         ),
-        evaluation=EvaluationPlan(tasks=500, temperature=1.0, top_p=0.95, top_k=20),
+        evaluation=EvaluationPlan(tasks=500, temperature=1.0, top_p=0.95, top_k=20, restarts={"search": 5}),
     )  # fmt: skip
 
 
@@ -190,4 +190,5 @@ SOURCES: dict[str, str] = {
     "evaluation.temperature": "evaluation protocol (0.6 for HiPhO and FS)",
     "evaluation.top_p": "evaluation protocol",
     "evaluation.top_k": "evaluation protocol",
+    "evaluation.restarts.search": "evaluation protocol: BrowseComp with discard-all and at most 5 restarts",
 }

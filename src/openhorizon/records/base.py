@@ -7,12 +7,16 @@ import msgspec
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Record(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False
+):
     """A frozen record: compared by value, never changed, written to disk as one JSON object. Subclasses say `kw_only=True`
     themselves: msgspec does not pass it on.
 
     A pickled record leaves defaults out, as its JSON does: msgspec knows a default by identity, which a copy would lose, and
     a record that came from another process would be written otherwise.
+
+    gc=False: a frozen record of values is in no cycle, so the collector need not walk over the many that are held.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ class Limits(Record, kw_only=True):
     tool_calls: int = 16
     seconds: float = 0.0  # wall clock of the whole attempt; 0: none
     folds: int = 0  # times that a nearly spent context is folded into a digest and begun anew; it then bounds each segment
+    restarts: int = 0  # times that, no fold being left, all but the prompt is discarded (discard-all) and the attempt goes on
 
 
 class Task(Record, kw_only=True):

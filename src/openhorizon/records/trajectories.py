@@ -61,6 +61,9 @@ class Turn(Record, kw_only=True):
         ""  # of a fresh turn: what stands for the turns before it, but the last `kept`; "": all stand there
     )
     kept: int = 0  # turns before this one that stand word for word beside the digest
+    restart: bool = (
+        False  # of a fresh turn: nothing but the prompt stands there, all turns before are discarded
+    )
 
 
 class Trajectory(Record, kw_only=True):

@@ -11,6 +11,7 @@ from openhorizon.evaluation.tables import title
 from openhorizon.records import Judged, Task, Turn, Verdict
 from openhorizon.report.data import Shown
 from openhorizon.report.text import visible
+from openhorizon.rollout.folding import told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,8 +110,7 @@ def _turn(number: int, turn: Turn) -> "list[tuple[int, Text]]":
     said = f"turn {number} · assistant" + (f" · {tokens} tokens" if tokens else "")
     lines: list[tuple[int, Text]] = []
     if turn.fresh:
-        told = turn.digest or "the template shows earlier turns otherwise from here on"
-        lines += [(0, _head("a new token segment begins")), (2, _text(told, CONTEXT))]
+        lines += [(0, _head("a new token segment begins")), (2, _text(told(turn), CONTEXT))]
     lines.append((0, _head(said + (" · cut at the budget" if turn.completion.finish == "length" else ""))))
     lines.append((2, _text(turn.completion.text or write(turn.message), POLICY)))
     for r in turn.results:

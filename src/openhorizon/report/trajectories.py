@@ -13,6 +13,7 @@ from openhorizon.records import Trajectory, Turn, Verdict
 from openhorizon.report.data import Shown
 from openhorizon.report.figures import words
 from openhorizon.report.text import visible
+from openhorizon.rollout.folding import told
 
 TEXT = 6_000  # characters shown of one message
 WHOLE = 120_000  # characters shown of all messages of one attempt: beyond it the longest are cut further
@@ -78,8 +79,7 @@ def _limit(t: Trajectory, room: int) -> int:
 
 def _pieces(turn: Turn, limit: int) -> Iterable[dict[str, Any]]:
     if turn.fresh:
-        told = turn.digest or "the template shows earlier turns otherwise from here on"
-        yield {"kind": "context", "who": "new token segment", "text": visible(told, limit)}
+        yield {"kind": "context", "who": "new token segment", "text": visible(told(turn), limit)}
     written = turn.completion.text or write(turn.message)
     yield {
         "kind": "policy", "who": "assistant", "text": visible(written, limit), "tokens": len(turn.completion.token_ids),

@@ -76,11 +76,11 @@ def what_is_wrong(written: Completion, request: Request, chat: "Chat") -> str:
         return f"it returned {len(ids)} tokens where {request.max_tokens} were allowed"
     if len(logprobs) != len(ids):
         return f"it returned {len(ids)} tokens and {len(logprobs)} log-probabilities"
-    strange = next((i for i in ids if not 0 <= i < chat.vocabulary), None)
-    if strange is not None:
+    if min(ids) < 0 or max(ids) >= chat.vocabulary:
+        strange = next(i for i in ids if not 0 <= i < chat.vocabulary)
         return f"it returned the token id {strange}, and the vocabulary has {chat.vocabulary}"
-    unlikely = next((p for p in logprobs if not -math.inf < p <= ROUNDING), None)
-    if unlikely is not None:
+    if not all(map(math.isfinite, logprobs)) or max(logprobs) > ROUNDING:
+        unlikely = next(p for p in logprobs if not -math.inf < p <= ROUNDING)
         return f"it returned the log-probability {unlikely}"
     if written.text != chat.text(ids):
         return "its text is not what its tokens decode to"

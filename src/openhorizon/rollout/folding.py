@@ -68,6 +68,19 @@ def folded_prompt(prompt: Sequence[Message], text: str, kept: Sequence[Turn]) ->
     return [*prompt[:-1], last, *(m for turn in kept for m in said(turn))]
 
 
+def standing(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """The turns since the last restart."""
+    begun = [n for n, turn in enumerate(turns) if turn.restart]
+    return turns[begun[-1] :] if begun else turns
+
+
+def told(turn: Turn) -> str:
+    """What a fresh turn's segment holds of the turns before, for people."""
+    if turn.restart:
+        return "all earlier turns are discarded"
+    return turn.digest or "the template shows earlier turns otherwise from here on"
+
+
 def said(turn: Turn) -> list[Message]:
     """A turn as messages: the assistant's, its results, the user's reply."""
     results = [Message(role="tool", content=r.text) for r in turn.results]

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from openhorizon.chat.wire import read
 from openhorizon.domains.domain import LEFT, Domain, Kept
-from openhorizon.engines.engine import Request
+from openhorizon.engines.engine import Context, Request
 from openhorizon.errors import InfrastructureError
 from openhorizon.records import (
     Completion,
@@ -33,6 +33,7 @@ from openhorizon.rollout.folding import (
     guessed_message,
     kept_turns,
     said,
+    standing,
 )
 from openhorizon.rollout.journal import Journal, Step
 from openhorizon.rollout.observing import after, close, reply_of, results_of, stateless, step_verdict, turn_of
@@ -57,9 +58,7 @@ class Loop:
     seed: int
     journal: Journal | None = None
     messages: list[Message] = field(init=False)
-    ids: list[int] = field(
-        default_factory=list
-    )  # the context so far, as the engine saw it; empty on messages
+    ids: Context = field(default_factory=Context)  # so far, as the engine saw it; empty on messages
     calls: int = 0
     # of the segment's turns: messages and ids when each was written
     ends: list[tuple[int, int]] = field(default_factory=list)
@@ -67,6 +66,8 @@ class Loop:
     digest: str = ""  # of the segment
     kept: int = 0  # turns that stand beside the digest
     folds: int = 0
+    restarts: int = 0
+    restarted: bool = False  # the next turn is the first after one
     since: int = 0  # turns that the digest stands for
 
     def __post_init__(self) -> None:
@@ -87,9 +88,11 @@ class Loop:
                 if ended is not None:
                     return ended
                 added = self._next(step)
-            self.ids += added
+            self.ids = self.ids.extended(added)
             if self.folds < self.limits.folds and len(self.turns) > 1 and self.narrow:
                 added = self._fold()
+            elif self.restarts < self.limits.restarts and self.turns and self.narrow:
+                added = self._restart()
             if self.room <= 0:
                 return await self._spent("context budget spent")
             left = self.left if self.limits.seconds else math.inf
@@ -110,7 +113,7 @@ class Loop:
         reply = reply_of(step)
         if reply is None or self.chat.appends_user(any(m.thought for m in self.messages)):
             return self.chat.extension_ids(tuple(r.text for r in step.turn.results), reply)
-        self.ids, self.ends, self.begun = [], [], True
+        self.ids, self.ends, self.begun = Context(), [], True
         self.kept = len(self.turns) - self.since if self.digest else 0
         return self.chat.conversation_ids(self.messages, self.tools)
 
@@ -125,12 +128,12 @@ class Loop:
         fresh = self.begun and bool(self.turns)
         turn = turn_of(added, completion, message, results, reply, verdict, fresh=fresh)
         if fresh:
-            turn = structs.replace(turn, digest=self.digest, kept=self.kept)
+            turn = structs.replace(turn, digest=self.digest, kept=self.kept, restart=self.restarted)
         self.turns.append(turn)
-        self.begun = False
+        self.begun = self.restarted = False
         before = self.saved
-        if isinstance(self.env, Kept):
-            self.saved = self.env.save()
+        if before is not None:
+            self.saved = self.env.save()  # type: ignore[attr-defined]
         step = Step(
             turn=turn, replied=reply is not None, narrow=narrow, seconds=self.play.clock() - self.started if self.journal is not None else 0.0,
             saved=self.saved if self.saved != before else None,
@@ -193,10 +196,10 @@ class Loop:
         if opened.fresh and opened.digest:
             self.digest, self.kept, self.since = opened.digest, opened.kept, first - opened.kept
             self.messages = folded_prompt(self.prompt, self.digest, self.turns[self.since : first])
-        elif opened.fresh:
-            self.messages += (m for turn in self.turns[:first] for m in said(turn))
+        elif opened.fresh and not opened.restart:
+            self.messages += (m for turn in standing(self.turns[:first]) for m in said(turn))
         for step in steps[first:]:
-            self.ids += (*step.turn.context_ids, *step.turn.completion.token_ids)
+            self.ids = self.ids.extended(step.turn.context_ids).extended(step.turn.completion.token_ids)
             self.messages.append(step.turn.message)
             self.ends.append((len(self.messages), len(self.ids)))
             if step is not steps[-1]:
@@ -204,6 +207,7 @@ class Loop:
         self.calls = sum(len(t.results) for t in self.turns)
         digests = [t.digest for t in self.turns if t.fresh and t.digest]
         self.folds = sum(a != b for a, b in zip(digests, ["", *digests]))
+        self.restarts = sum(t.restart for t in self.turns)
         self.begun = False
         self.started -= steps[-1].seconds
         return steps[-1]
@@ -233,8 +237,17 @@ class Loop:
             if len(added) <= self.limits.context_tokens // 2 or kept == 1:
                 break
             kept //= 2
-        self.ids, self.ends, self.since = list(added), [], len(folded)
+        self.ids, self.ends, self.since = Context(added), [], len(folded)
         self.begun, self.digest, self.kept, self.folds = True, text, kept, self.folds + 1
+        return added
+
+    def _restart(self) -> tuple[int, ...]:
+        """Begin again with the prompt alone; what the environment holds, and what is spent of the other budgets, stays so."""
+        self.messages = list(self.prompt)
+        added = self.chat.prompt_ids(self.prompt, self.tools) if self.chat else ()
+        self.ids, self.ends, self.since = Context(added), [], len(self.turns)
+        self.begun, self.restarted, self.digest, self.kept = True, True, "", 0
+        self.restarts += 1
         return added
 
     def _told(self, results: tuple[ToolResult, ...]) -> tuple[ToolResult, ...]:
@@ -270,11 +283,11 @@ class Loop:
         room = min(self.limits.response_tokens, self.room)
         request = Request(
             attempt=self.name, turn=len(self.turns), messages=tuple(self.messages), tools=self.tools,
-            token_ids=tuple(self.ids), max_tokens=room, sampling=self.play.sampling, seed=self.seed,
+            token_ids=self.ids, max_tokens=room, sampling=self.play.sampling, seed=self.seed,
         )  # fmt: skip
         completion = await asked(self.play.engine, request, self.chat, self.play.patience, left_s)
-        self.ids += completion.token_ids
-        message = read(completion.text)
+        self.ids = self.ids.extended(completion.token_ids)
+        message = read(completion.text, self.tools)
         self.messages.append(message)
         self.ends.append((len(self.messages), len(self.ids)))
         return completion, message
@@ -315,8 +328,8 @@ class Loop:
             return (), False
         if self.chat.appends_user(any(m.thought for m in self.messages)):
             added = self.chat.extension_ids(tuple(r.text for r in last.results), last.reply)
-            self.ids = [*self.ids[:ids], *added]
+            self.ids = self.ids.first(ids).extended(added)
             return added, False
         added = self.chat.conversation_ids(self.messages, self.tools)
-        self.ids = list(added)
+        self.ids = Context(added)
         return added, True

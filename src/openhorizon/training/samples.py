@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from openhorizon.chat.chat import Chat
 from openhorizon.records import Sample, ToolSchema, Trajectory, Turn
-from openhorizon.rollout.folding import folded_prompt, said
+from openhorizon.rollout.folding import folded_prompt, said, standing
 
 
 class NotExact(ValueError):
@@ -65,11 +65,13 @@ def message_samples(trajectory: Trajectory, chat: Chat, tools: Sequence[ToolSche
     stand word for word in a later segment are context there."""
     rows, done = [], 0
     for turns in _segments(trajectory.turns):
-        if turns[0].digest:
+        if turns[0].restart:
+            ids = list(chat.prompt_ids(trajectory.prompt, tools))
+        elif turns[0].digest:
             shown = trajectory.turns[done - turns[0].kept : done]
             ids = list(chat.conversation_ids(folded_prompt(trajectory.prompt, turns[0].digest, shown), tools))
         elif done:
-            before = [m for turn in trajectory.turns[:done] for m in said(turn)]
+            before = [m for turn in standing(trajectory.turns[:done]) for m in said(turn)]
             ids = list(chat.conversation_ids([*trajectory.prompt, *before], tools))
         else:
             ids = list(chat.prompt_ids(trajectory.prompt, tools))
