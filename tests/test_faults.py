@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -287,3 +288,16 @@ def test_steps_that_other_weights_wrote_are_not_taken_up(resources: Resources, t
     assert list(tmp_path.rglob("*.jsonl"))
     setting.forget(4)
     assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_customer_that_a_model_speaks_holds_no_other_attempt_up(resources: Resources):
+    together = threading.Barrier(4, timeout=20)  # broken where replies come one after the other
+
+    def reply(env: object, text: str) -> str | None:
+        together.wait()
+        return None
+
+    talks = replace(TOWNS, reply=reply, replies_wait=lambda env: True)
+    play = Play(Written(said("hello")), resources, "mini", FREE, tiny.chat())
+    (group,) = asyncio.run(play_groups([(TASK, talks)], play, size=4))
+    assert [j.trajectory.answer for j in group.judged] == ["hello"] * 4

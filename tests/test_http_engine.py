@@ -380,3 +380,18 @@ def test_messages_keep_their_order_and_every_call_its_answer():
         (Message(role="assistant", calls=calls), *(Message(role="tool", content=str(n)) for n in range(3)))
     )
     assert [m["tool_call_id"] for m in told[1:]] == [c["id"] for c in told[0]["tool_calls"]]
+
+
+def test_a_server_that_trips_over_tool_calls_is_told_apart():
+    def answer(path, body):
+        if path == "/v1/chat/completions":
+            return 500, {"error": {"message": "Internal Server Error"}}
+        return 404, "Not Found"
+
+    engine = connected(Fake(answer), chat=False)
+    look = ToolSchema(name="look", description="", parameters={})
+    (wrong,) = complete(engine, request(tools=(look,)))
+    assert isinstance(wrong, EngineError)
+    assert "trips over one that the model wrote" in str(wrong)
+    (other,) = complete(engine, request(1))
+    assert "trips over" not in str(other)

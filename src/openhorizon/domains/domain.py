@@ -207,6 +207,11 @@ def never_waits(env: Any, call: ToolCall) -> bool:
     return False
 
 
+def replies_at_once(env: Any) -> bool:
+    """The simulated user is a script."""
+    return False
+
+
 def no_lookups(task: Task) -> Iterable[Expert]:
     """The domain's tools offer no short way to try."""
     return ()
@@ -272,6 +277,9 @@ class Domain:
     opening: Callable[[Task], tuple[Message, ...]] | None = None
     # whether this call waits for somebody else, such as the web; then it runs in a thread, and other attempts go on
     waits: Callable[[Any, ToolCall], bool] = never_waits
+    replies_wait: Callable[[Any], bool] = (
+        replies_at_once  # the same for the user's replies: a model speaks them
+    )
     # policies without judgement: always the same action, answer or choice. `openhorizon check` plays and prints them
     baselines: Callable[[Sequence[Task]], Mapping[str, Policy]] = no_baselines
     # a judged attempt replayed and trimmed of what led nowhere, or why it is not worth keeping; None: kept as they are

@@ -22,6 +22,11 @@ _FULL = re.compile(
     r"(context|prompt|input|sequence|token).{0,80}(length|long|limit|maximum|exceed)|too (long|many tokens)",
     re.I | re.S,
 )
+# transformers' server does this, each time anew: the turn is drawn alike
+PARSER = (
+    "; a server that reads tool calls itself and trips over one that the model wrote answers so: start it with the reader of this model "
+    "(vLLM and SGLang: --tool-call-parser), or use a server that gives token ids"
+)
 OPTIONAL = ("top_k", "seed", "top_p", "max_tokens", "temperature")  # fields that some hosted models refuse
 
 
@@ -53,6 +58,10 @@ class HttpEngine:
                 if not self._without(str(refused)) and dropped == self._dropped():
                     raise
                 continue
+            except EngineError as error:
+                if self.exact or not request.tools or "500: " not in str(error):
+                    raise
+                raise EngineError(f"{error}{PARSER}") from error
             return structs.replace(found, policy=self.policy)
 
     def forget(self, attempt: str) -> None:

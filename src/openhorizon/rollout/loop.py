@@ -36,7 +36,16 @@ from openhorizon.rollout.folding import (
     standing,
 )
 from openhorizon.rollout.journal import Journal, Step
-from openhorizon.rollout.observing import after, close, reply_of, results_of, stateless, step_verdict, turn_of
+from openhorizon.rollout.observing import (
+    after,
+    close,
+    replied,
+    reply_of,
+    results_of,
+    stateless,
+    step_verdict,
+    turn_of,
+)
 from openhorizon.rollout.play import Play
 
 ANSWER_ROOM = 512  # tokens that a last call leaves for the answer, where the budget of a response is not less
@@ -148,7 +157,7 @@ class Loop:
         for again in range(self.play.patience.tries - 1, -1, -1):
             try:
                 if not message.calls and not message.malformed:
-                    return (), self.domain.reply(self.env, message.content)
+                    return (), await replied(self.domain, self.env, message.content)
                 return await results_of(self.domain, self.env, message, self.limits, self.calls), None
             except InfrastructureError:
                 if not again or not (self.saved is not None or stateless(self.env)):

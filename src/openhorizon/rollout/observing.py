@@ -34,6 +34,13 @@ def after(results: tuple[ToolResult, ...], reply: str | None) -> list[Message]:
     return said if reply is None else [*said, Message(role="user", content=reply)]
 
 
+async def replied(domain: Domain, env: object, text: str) -> str | None:
+    """The simulated user's reply; None ends the attempt."""
+    if domain.replies_wait(env):
+        return await asyncio.to_thread(domain.reply, env, text)
+    return domain.reply(env, text)
+
+
 async def results_of(
     domain: Domain, env: object, message: Message, limits: Limits, spent: int
 ) -> tuple[ToolResult, ...]:

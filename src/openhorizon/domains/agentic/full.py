@@ -126,5 +126,5 @@ def _open_spoken(task: Task, resources: Resources) -> Case:
 
 
 SPOKEN = replace(
-    FULL, open=_open_spoken
+    FULL, open=_open_spoken, replies_wait=lambda case: True
 )  # the customer is spoken by the model of `Resources.ask`, held to the script
