@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +20,19 @@ from towns import propose
 from openhorizon.config import ClusterPlan
 from openhorizon.domains.domain import Order
 from openhorizon.errors import ConfigError, InfrastructureError, RunError
-from openhorizon.records import Group, Split, Status, Task
+from openhorizon.records import (
+    Completion,
+    Group,
+    Judged,
+    Message,
+    Split,
+    Status,
+    Task,
+    Trajectory,
+    Turn,
+    Verdict,
+    as_json,
+)
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.cluster import Cluster, _Stream
 from openhorizon.rollout.players import Work, WorkerLost
@@ -94,6 +107,21 @@ def test_tasks_are_drawn_no_faster_than_groups_are_taken(attempts: int, size: in
 
     asyncio.run(slowly())
     assert len(drawn) >= taken
+
+
+@given(st.text(max_size=3), st.sampled_from(["stop", "length", "st" + "op"]), st.floats(0, 1))
+def test_a_record_from_another_process_is_written_as_here(text: str, finish: str, score: float):
+    """msgspec leaves a default out where it is the very object, and a copied text no longer is."""
+    completion = Completion(text=text, finish=finish, token_ids=(1,))
+    verdict = Verdict(score=score, passed=False, parts={"a": score} if text else {}, why=text)
+    trajectory = Trajectory(
+        id="t", task="t", domain="towns", prompt=(), status=Status.FINISHED,
+        turns=(Turn(completion=completion, message=Message(role="assistant", content=text)),),
+    )  # fmt: skip
+    group = Group(task=TASKS[0], judged=(Judged(trajectory=trajectory, verdict=verdict),))
+    copied = pickle.loads(pickle.dumps(group))
+    assert copied == group
+    assert as_json(copied) == as_json(group)
 
 
 def test_groups_come_back_in_the_order_in_which_they_end():
