@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from openhorizon.engines.local import LocalEngine
 from openhorizon.engines.scripted import ScriptedEngine
 from openhorizon.records import Completion, Judged, Limits, Message, Status, ToolCall, ToolSchema, Trajectory
 from openhorizon.rollout.batch import play_groups
+from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
 from openhorizon.training.model import make_model
 from openhorizon.training.samples import exact_samples, message_samples
@@ -68,6 +70,18 @@ def again(env: Desk, text: str) -> str | None:
 
 WORLD: Domain = replace(TOWNS, tools=(tool(look),), reply=again)
 TOOLS = tuple(t.schema for t in WORLD.tools)
+
+
+class KeptDesk(Desk):
+    """A desk whose state can be written down: it has none that `look` changes."""
+
+    def save(self) -> bytes:
+        return b""
+
+    def load(self, saved: bytes) -> None: ...
+
+
+KEPT = replace(WORLD, open=lambda task, resources: KeptDesk(resources))
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +178,16 @@ def sglang(chat: Chat, saw: list[tuple[int, ...]]):
     return answer
 
 
-def played(engine: Engine, chat: Chat | None, resources: Resources, limits: Limits = LIMITS) -> Trajectory:
+def played(
+    engine: Engine,
+    chat: Chat | None,
+    resources: Resources,
+    limits: Limits = LIMITS,
+    journals: Journals | None = None,
+) -> Trajectory:
     task = msgspec.structs.replace(tiny.tasks()[0], limits=limits)
-    play = Play(engine, resources, "full", PURE, chat)
-    (group,) = asyncio.run(play_groups([(task, WORLD)], play))
+    play = Play(engine, resources, "full", PURE, chat, journals=journals)
+    (group,) = asyncio.run(play_groups([(task, KEPT)], play))
     assert isinstance(group.judged[0], Judged), group.aborted
     return group.judged[0].trajectory
 
@@ -352,6 +372,38 @@ def test_the_local_engine_saw_what_the_turns_hold(resources: Resources, name: st
         ]
         mask = torch.tensor(row.loss_mask[1:])
         torch.testing.assert_close(own[mask], torch.tensor(row.logprobs[1:])[mask], atol=2e-3, rtol=0)
+
+
+def test_the_local_engine_goes_on_after_a_kill_as_if_it_had_not_been(resources: Resources, tmp_path: Path):
+    """Its cache is gone with the process: what was written is read in again, and the draws go on."""
+
+    class Killed(BaseException): ...
+
+    chat = qwen.chat("qwen3")
+    limits = msgspec.structs.replace(LIMITS, turns=16, response_tokens=64)
+
+    def run(dies: int, journals: Journals | None) -> tuple[Trajectory, int]:
+        engine, asked = LocalEngine(biased(chat, 1), chat, policy="local", slots=2), []
+        whole = engine.complete
+
+        async def complete(request: Request) -> Completion:
+            if request.turn == dies:
+                raise Killed
+            asked.append(request.turn)
+            return await whole(request)
+
+        engine.complete = complete  # type: ignore[method-assign]
+        return played(engine, chat, resources, limits, journals), len(asked)
+
+    calm, _ = run(-1, None)
+    for dies in (1, 6, 11):
+        journals = Journals(tmp_path / str(dies))
+        with pytest.raises(Killed):
+            run(dies, journals)
+        again, asked = run(-1, journals)
+        assert asked == 16 - dies
+        assert [t.completion.token_ids for t in again.turns] == [t.completion.token_ids for t in calm.turns]
+        assert [t.context_ids for t in again.turns] == [t.context_ids for t in calm.turns]
 
 
 PIECES = (
