@@ -129,6 +129,7 @@ def _cards(table: EvaluationTable) -> list[dict[str, str]]:
             "width": f"{100 * (mean[m].high - mean[m].low):.2f}",
         }
         for m in models_of(table)
+        if m in mean
     ]  # fmt: skip
 
 
