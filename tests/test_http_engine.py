@@ -230,6 +230,10 @@ def test_a_field_that_the_server_refuses_is_left_out_from_then_on():
     assert [t.text for t in (*first, *second)] == ["hello", "hello"]
     assert len(fake.asked) == 4
     assert fake.asked[-1][1]["max_completion_tokens"] == 8
+    together = complete(
+        connected(Fake(picky), mode="message"), *(request(n, sampling=Sampling()) for n in range(9))
+    )
+    assert [t.text for t in together] == ["hello"] * 9
 
 
 def test_a_context_that_is_too_long_is_a_spent_budget_and_another_refusal_is_the_users():

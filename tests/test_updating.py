@@ -16,7 +16,7 @@ from test_training import on_policy, rows
 from torch import nn
 from towns import TOWNS, graph_of, resources_of
 
-from openhorizon.config import DistillPlan, EnginePlan, GrpoPlan, Optim
+from openhorizon.config import DistillPlan, GrpoPlan, Optim, RolloutPlan
 from openhorizon.engines.engine import Request, Sampling
 from openhorizon.engines.local import LocalEngine
 from openhorizon.engines.updating import Versioned, version_of
@@ -103,7 +103,7 @@ def test_attempts_through_a_server_carry_the_log_probabilities_of_the_version_th
     server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     spy = Spy(monkeypatch)
-    policy = Served(EnginePlan(urls=(server.url,)), tiny.chat(), "towns-teacher", tmp_path)
+    policy = Served(RolloutPlan(urls=(server.url,)), tiny.chat(), "towns-teacher", tmp_path)
     logged = train(lively(), PLAN, policy)
     assert sorted(spy.groups) == [0, 1]
     differences = []
@@ -133,7 +133,7 @@ def test_attempts_through_a_server_carry_the_log_probabilities_of_the_version_th
 def test_a_server_that_does_not_take_the_weights_is_said_and_left_alone(tmp_path: Path):
     said: list[str] = []
     pair = [ModelServer(kind, tiny.model(9)) for kind in ("sglang", "sglang")]
-    policy = Served(EnginePlan(urls=tuple(s.url for s in pair)), tiny.chat(), "p", tmp_path, say=said.append)
+    policy = Served(RolloutPlan(urls=tuple(s.url for s in pair)), tiny.chat(), "p", tmp_path, say=said.append)
 
     def play(turns: int) -> list[int]:
         before = [s.answered for s in pair]
@@ -180,7 +180,7 @@ def test_a_vllm_server_without_its_development_mode_is_refused_with_the_mend(
     monkeypatch.setattr(
         server, "answer", lambda path, body: (404, {}) if "pause" in path else answer(path, body)
     )
-    policy = Served(EnginePlan(urls=(server.url,)), tiny.chat(), "p", tmp_path)
+    policy = Served(RolloutPlan(urls=(server.url,)), tiny.chat(), "p", tmp_path)
     with pytest.raises(EngineError, match=r"Start it with VLLM_SERVER_DEV_MODE=1"):
         policy.load(lively(), 0)
     policy.close()
@@ -450,7 +450,7 @@ def test_a_student_is_distilled_on_attempts_that_a_server_plays_by_its_weights(
         steps=2, prompts_per_domain=3, k=8, optim=MOVED, checkpoint_every=0, coverage_every=0, turns=2,
         response_tokens=10, context_tokens=200,
     )  # fmt: skip
-    policy = Served(EnginePlan(urls=(server.url,)), tiny.chat(), "student", tmp_path / "weights")
+    policy = Served(RolloutPlan(urls=(server.url,)), tiny.chat(), "student", tmp_path / "weights")
     losses: list[float] = []
     steps = distill(
         lively(), Teachers(lambda f: load_model(f, tiny.PLAN), {"towns": teacher}), tiny.chat(), {"towns": tasks()},
@@ -476,5 +476,7 @@ def test_draws_whose_log_probabilities_the_server_does_not_tell_are_refused_befo
 
     monkeypatch.setattr(server, "_written", raw)
     with pytest.raises(ConfigError, match="--logprobs-mode processed_logprobs"):
-        Served(EnginePlan(urls=(server.url,)), tiny.chat(), "p", tmp_path, sampling=Sampling(temperature=0.7))
+        Served(
+            RolloutPlan(urls=(server.url,)), tiny.chat(), "p", tmp_path, sampling=Sampling(temperature=0.7)
+        )
     server.close()

@@ -4,7 +4,6 @@ evidence. Each stage is a short function over the run folder; the work itself is
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from openhorizon import jobs
@@ -76,12 +75,10 @@ def update_corpus(run: Run) -> tuple[dict[str, Changed], Summary]:
 
 def propose(run: Run, workers: Workers, tick: Tick) -> Summary:
     """Tasks from regions of the graph, solved by scripted experts, accepted by the five checks, written back."""
-    games = [
-        (str(run.dir), name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)
-    ]
     stage = run.stage("tasks")
-    todo = [g for g in games if not stage.has(f"{g[1]}/{g[2]}.report.json")]
-    workers.run(jobs.self_play, todo, tick)
+    games = [(name, split) for name in run.recipe.domains for split in (Split.TRAIN, Split.HELDOUT)]
+    todo = [(name, split) for name, split in games if not stage.has(f"{name}/{split}.report.json")]
+    jobs.play_games(run, todo, workers, tick)
     for name in run.recipe.domains:
         shared = disjoint(jobs.tasks_of(run, name, Split.TRAIN), jobs.tasks_of(run, name, Split.HELDOUT))
         if shared:
@@ -167,21 +164,20 @@ def distill(run: Run, workers: Workers, tick: Tick) -> Summary:
 
 
 def evaluate(run: Run, workers: Workers, tick: Tick) -> Summary:
-    """Held-out tasks for base, SFT, every teacher in its own domain and the student: same tasks, same seeds."""
-    names = list(run.recipe.domains)
-    models = [
-        m for m in ("base", "sft", "student") if Path(jobs.model_folder(run, m)).exists() or m == "base"
-    ]
-    rows = [(m, n) for m in models for n in names] + [(f"teacher/{n}", n) for n in run.recipe.teachers]
-    workers.run(jobs.evaluate, [(str(run.dir), m, n) for m, n in rows], tick)
+    """Held-out tasks for base, SFT, every teacher in its own domain, the student, and served models: same tasks, same seeds."""
+    rows = jobs.rows(run)
+    jobs.evaluate_rows(run, rows, workers, tick)
     stage = run.stage("evaluation")
-    files = [f"{m.replace('/', '-')}.{n}.jsonl" for m, n in rows]
+    files = [jobs.file_of(m, n) for m, n in rows]
     scores = [s for f in files for s in stage.read_jsonl(f, Score)]
     stage.write_jsonl("scores.jsonl", scores)
     stage.write_jsonl("samples.jsonl", [p for f in files for p in stage.read_jsonl(f"samples/{f}", Pair)])
     table = evaluate_scores(scores, run.recipe.seed)
     stage.write_json("summary.json", table)
-    return {s.model: round(s.mean, 3) for s in table.summaries if s.domain == "mean"}
+    said = {
+        f"{m} is served": stage.read_json(f"served/{m}.json")["said"] for m in run.recipe.evaluation.served
+    }
+    return {s.model: round(s.mean, 3) for s in table.summaries if s.domain == "mean"} | said
 
 
 def report(run: Run, workers: Workers, tick: Tick) -> Summary:
@@ -198,11 +194,10 @@ def ticks(run: Run, stage: str) -> int:
     """How many units the stage's progress bar counts."""
     recipe = run.recipe
     tasks = sum(p.train + p.heldout for p in recipe.domains.values())
-    models = 3 * len(recipe.domains) + len(recipe.teachers)
     return {
         "graph": len(recipe.domains), "tasks": tasks, "demonstrations": len(recipe.domains), "sft": recipe.sft.steps,
         "teachers": sum(_work(run, n) for n in recipe.teachers), "student": recipe.distill.steps,
-        "evaluation": models * recipe.evaluation.tasks,
+        "evaluation": len(jobs.rows(run)) * recipe.evaluation.tasks,
     }.get(stage, 1)  # fmt: skip
 
 
@@ -219,11 +214,18 @@ STAGES: dict[str, tuple[str, Callable[[Run, Workers, Tick], Summary]]] = {
     "report": ("report", report),
 }
 
+TRAINED = ("demonstrations", "base", "sft", "teachers", "student")  # stages that served models do without
+
 
 def advance(run: Run, until: str, shown: "Shown") -> None:
     """Run every stage that is not done, in order, up to the one whose verb is `until`."""
     last = next(i for i, (verb, _) in enumerate(STAGES.values()) if verb == until)
-    todo = [name for name in list(STAGES)[: last + 1] if not run.stage(name).done]
+    stages = [n for n in list(STAGES)[: last + 1] if run.recipe.evaluation.own or n not in TRAINED]
+    evaluated = run.stage("evaluation")
+    if evaluated.done and not all(evaluated.has(jobs.file_of(*row)) for row in jobs.rows(run)):
+        for name in ("report", "evaluation"):  # a served model was added
+            run.stage(name).reopen()
+    todo = [name for name in stages if not run.stage(name).done]
     if run.recipe.search.backend != "corpus":
         from openhorizon.retrieval.web import Web
 
@@ -239,7 +241,8 @@ def advance(run: Run, until: str, shown: "Shown") -> None:
             f"faults.rate={faults.rate}: engines and sandboxes break on purpose, to test that the run lives with it"
         )
     with Workers(run.recipe.workers) as workers:
-        for name, (verb, work) in list(STAGES.items())[: last + 1]:
+        for name in stages:
+            verb, work = STAGES[name]
             stage, began = run.stage(name), time.monotonic()
             skipped = stage.done
             if not skipped:

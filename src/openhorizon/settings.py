@@ -151,9 +151,14 @@ def _changed(node: Any, kind: Any, parts: list[str], text: str, path: str) -> An
     if inner is None:
         above = ".".join(path.split(".")[: -len(parts)])
         raise ConfigError(f"{path}: there is nothing below {above}, which is one value ({_text(node)})")
-    if head not in inner and not (isinstance(node, dict) and not rest and _plain(get_args(kind)[1])):
-        raise ConfigError(f"{path}: there is no {head!r} here{_nearest(head, inner)}")
-    part = _changed(inner.get(head), _kind(node, kind, head), rest, text, path)
+    old = inner.get(head)
+    if head not in inner:
+        new = get_args(kind)[1] if isinstance(node, dict) else None
+        if rest and new is not None and getattr(new, "named_freely", False):
+            old = new()
+        elif rest or new is None or not _plain(new):
+            raise ConfigError(f"{path}: there is no {head!r} here{_nearest(head, inner)}")
+    part = _changed(old, _kind(node, kind, head), rest, text, path)
     if isinstance(node, msgspec.Struct):
         return structs.replace(node, **{head: part})
     if isinstance(node, dict):

@@ -10,12 +10,15 @@ files mean is the stages' business.
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
+
+from msgspec import structs
 
 from openhorizon.config import Recipe, to_json
 from openhorizon.errors import ConfigError, RunError
@@ -24,7 +27,10 @@ from openhorizon.settings import differences, from_json
 
 FORMAT = 1  # of the run folder; raised when an older folder can no longer be continued or read
 # recipe values that a run may change when it continues: they do not change what it makes
-MAY_DIFFER = ("workers",)
+MAY_DIFFER = ("workers", "cluster.address", "cluster.workers")
+SERVED = re.compile(
+    r"evaluation\.served\.[\w-]+\."
+)  # models of others that are evaluated beside the run's: added at any time
 PACKAGES = ("openhorizon", "torch", "transformers", "tokenizers", "numpy", "msgspec", "scikit-learn", "rdkit")
 
 
@@ -56,6 +62,10 @@ class Stage(Folder):
             "files": {str(f.relative_to(self.dir)): _mark(f) for f in self._files()},
         }  # fmt: skip
         self.write_json("manifest.json", manifest)
+
+    def reopen(self) -> None:
+        """The stage has more to do: it is not done any more, and keeps its files."""
+        self.path("manifest.json").unlink(missing_ok=True)
 
     def check(self, *, deep: bool = False) -> None:
         """RunError: a file of the finished stage is missing or has another size (`deep`: other content)."""
@@ -89,7 +99,7 @@ class Run(Folder):
 
     @classmethod
     def open(cls, runs_dir: Path | str, name: str, recipe: Recipe) -> Self:
-        """The run `name`: made if it is new, continued if it holds this very recipe (`workers` may differ).
+        """The run `name`: made if it is new, continued if it holds this very recipe (`MAY_DIFFER` aside).
 
         RunError: another process has it, another recipe or format version made it, it is damaged, or `name` is taken.
         """
@@ -104,7 +114,7 @@ class Run(Folder):
         try:
             tidy(dir)
             if (dir / "recipe.json").exists():
-                _compare(dir, cls.load(dir).recipe, recipe)
+                recipe = _continued(dir, cls.load(dir).recipe, recipe)
             else:
                 _create(dir, recipe)
         except BaseException:
@@ -177,8 +187,25 @@ def _create(dir: Path, recipe: Recipe) -> None:
     Folder(dir).write_bytes("recipe.json", to_json(recipe))
 
 
+def _continued(dir: Path, stored: Recipe, wanted: Recipe) -> Recipe:
+    """The recipe that the run goes on with: the wanted one, and served models that it had before. RunError: another one."""
+    _compare(dir, stored, wanted)
+    served = stored.evaluation.served | wanted.evaluation.served
+    if served != wanted.evaluation.served:
+        wanted = structs.replace(wanted, evaluation=structs.replace(wanted.evaluation, served=served))
+    if served != stored.evaluation.served:  # worker processes read what is written
+        Folder(dir).write_bytes("recipe.json", to_json(wanted))
+    return wanted
+
+
 def _compare(dir: Path, stored: Recipe, wanted: Recipe) -> None:
-    changed = [d for d in differences(stored, wanted) if d.split(":")[0] not in MAY_DIFFER]
+    changed = []
+    for line in differences(stored, wanted):
+        path = line.split(":")[0]
+        # a served model may be new, left out of a command, or have moved; the model under a name stays what it was
+        served = SERVED.match(path) and ("(absent)" in line or path.endswith((".urls", ".concurrency")))
+        if path not in MAY_DIFFER and not served:
+            changed.append(line)
     if changed:
         shown = "; ".join(changed[:6]) + (f"; and {len(changed) - 6} more" if len(changed) > 6 else "")
         raise RunError(

@@ -13,8 +13,15 @@ from openhorizon.config.plans import DistillPlan, GrpoStage, ModelPlan, OwnPlan,
 def problems(recipe: Recipe) -> list[str]:
     """What is wrong across values: one line each, with the path, the value and the mend. Ranges are not looked at here."""
     parts = (
-        _task_problems, _graph_problems, _search_problems, _teacher_problems, _model_problems, _rollout_problems
-    )  # fmt: skip
+        _task_problems,
+        _graph_problems,
+        _cluster_problems,
+        _served_problems,
+        _search_problems,
+        _teacher_problems,
+        _model_problems,
+        _rollout_problems,
+    )
     return [line for part in parts for line in part(recipe)]
 
 
@@ -31,6 +38,52 @@ def _graph_problems(recipe: Recipe) -> list[str]:
             "graph holds a password, and recipes are written to disk; leave it out: PGPASSWORD or ~/.pgpass says it"
         ]
     return []
+
+
+def _cluster_problems(recipe: Recipe) -> list[str]:
+    plan = recipe.cluster
+    if plan.workers and not plan.address:
+        return [
+            f"cluster.workers={plan.workers} is of a Ray: set cluster.address=local or auto too; processes of this machine "
+            "alone are workers"
+        ]
+    if plan.address.startswith("ray://"):
+        return [
+            f"cluster.address={plan.address} is of Ray's client, and a run needs its folder on all machines: start "
+            "openhorizon on a machine of the cluster, with cluster.address=auto"
+        ]
+    if plan.address not in ("", "local", "auto") and not re.fullmatch(r"[\w.\[\]:-]+:\d+", plan.address):
+        return [f"cluster.address={plan.address} is none of local, auto and HOST:PORT"]
+    return []
+
+
+def _served_problems(recipe: Recipe) -> list[str]:
+    found = []
+    for name, plan in recipe.evaluation.served.items():
+        path = f"evaluation.served.{name}"
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in (*OWN_ROWS, *recipe.domains):
+            found.append(
+                f"{path}: give the model another name, of letters, digits and dashes; {', '.join(OWN_ROWS)} and the domains' "
+                "names are taken"
+            )
+        if not plan.urls:
+            found.append(f"{path}.urls is empty; name a server, such as http://127.0.0.1:8000")
+        found += [
+            f"{path}.urls: {urlsplit(url).hostname or 'one'} is not a URL without query and secrets; write http://HOST:PORT, and "
+            "put a key into OPENHORIZON_ENGINE_KEY"
+            for url in plan.urls
+            if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url)  # a recipe is written to disk
+        ]
+        if plan.mode == "token" and not plan.tokenizer:
+            found.append(f"{path}.mode=token needs {path}.tokenizer, the folder of the model's tokenizer")
+    if not recipe.evaluation.own and not recipe.evaluation.served:
+        found.append(
+            "evaluation.own=false leaves nothing to evaluate; name a server: evaluation.served.NAME.urls=URL"
+        )
+    return found
+
+
+OWN_ROWS = ("base", "sft", "teacher", "teachers", "student", "mean")  # names in the table
 
 
 def _task_problems(recipe: Recipe) -> list[str]:

@@ -4,7 +4,7 @@ A run is a Python function (recipes/) that returns a `Recipe`; `--set path=value
 Units: steps are optimiser steps, tokens are the model's own, rates are fractions of one.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -218,6 +218,30 @@ class DistillPlan(Plan, kw_only=True):
     checkpoint_every: Count = 25  # steps; 0: only at the end
 
 
+class EnginePlan(Plan, kw_only=True):
+    """A model behind OpenAI-compatible servers; their key is OPENHORIZON_ENGINE_KEY's, never here."""
+
+    named_freely: ClassVar[bool] = True  # in a dict of these, --set may name a new one
+
+    urls: tuple[
+        str, ...
+    ] = ()  # of servers with the same model, such as http://host:8000/v1; none: in this process
+    model: str = ""  # its name there; "": the first that the servers list
+    mode: Literal["auto", "token", "message"] = (
+        "auto"  # token: ids and log-probabilities, needed to train; message: chat completions; auto: what they offer
+    )
+    concurrency: Positive = 64  # requests at once, per server
+    tokenizer: str = ""  # folder or hub name of the model's tokenizer and template; "": no token mode, in training the model's own
+
+
+class RolloutPlan(EnginePlan, kw_only=True):
+    """Servers that play for training and are handed the weights."""
+
+    folder: str = (
+        ""  # where weights are handed over, the same path for servers and trainer; "": in the run folder
+    )
+
+
 class EvaluationPlan(Plan, kw_only=True):
     """Held-out evaluation: one attempt at each task (pass@1), the same tasks and seeds for every model."""
 
@@ -231,29 +255,16 @@ class EvaluationPlan(Plan, kw_only=True):
         default_factory=dict
     )  # domain -> times that an attempt with a spent context begins again with its question alone (discard-all), in place of folding
     samples: Count = 12  # attempts kept per model and domain for the report's browser
-
-
-class EnginePlan(Plan, kw_only=True):
-    """A model behind OpenAI-compatible servers; their key is OPENHORIZON_ENGINE_KEY's, never here."""
-
-    urls: tuple[
-        str, ...
-    ] = ()  # of servers with the same model, such as http://host:8000/v1; none: in this process
-    model: str = ""  # its name there; "": the first that the servers list
-    mode: Literal["auto", "token", "message"] = (
-        "auto"  # token: ids and log-probabilities, needed to train; message: chat completions; auto: what they offer
-    )
-    concurrency: Positive = 64  # requests at once, per server
-    folder: str = ""  # where weights are handed over in training, the same path for servers and trainer; "": in the run folder
+    # models behind servers, evaluated beside the run's own under these names
+    served: dict[str, EnginePlan] = msgspec.field(default_factory=dict)
+    own: bool = True  # false: the served models alone; then nothing is trained
 
 
 class ClusterPlan(Plan, kw_only=True):
     """Ray, for attempts beyond one machine."""
 
-    address: str = (
-        ""  # "": asyncio in one process; local: a Ray of this machine; auto or ray://host:10001: a cluster
-    )
-    workers: Count = 0  # processes that play attempts; 0: one per core of the cluster
+    address: str = ""  # "": processes of this machine; local: a Ray started on it; auto or HOST:PORT: the Ray cluster there
+    workers: Count = 0  # Ray processes that play, each on one core; 0: as many as the Ray has cores
 
 
 class FaultPlan(Plan, kw_only=True):
@@ -290,11 +301,12 @@ class Recipe(Plan, kw_only=True):
     sandbox: SandboxPlan = SandboxPlan()
     faults: FaultPlan = FaultPlan()
     search: SearchPlan = SearchPlan()
+    cluster: ClusterPlan = ClusterPlan()
     model: ModelPlan = ModelPlan()
     sft: SftPlan = SftPlan()
     teachers: dict[str, TeacherPlan] = msgspec.field(default_factory=dict)
     distill: DistillPlan = DistillPlan()
-    rollout: EnginePlan = EnginePlan()  # who plays in reinforcement learning and distillation
+    rollout: RolloutPlan = RolloutPlan()  # who plays in reinforcement learning and distillation
     evaluation: EvaluationPlan = EvaluationPlan()
 
 

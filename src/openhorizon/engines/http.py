@@ -43,7 +43,7 @@ class HttpEngine:
         EngineError: no usable answer within the tries. ConfigError: the server refuses, with its words.
         """
         while True:
-            body = self.dialect.body(request)
+            body, dropped = self.dialect.body(request), self._dropped()
             try:
                 found = await self.servers.post(
                     self.dialect.path,
@@ -54,7 +54,8 @@ class HttpEngine:
             except Refused as refused:
                 if refused.status in (400, 413, 422) and _FULL.search(str(refused)) and not self.exact:
                     return Completion(text="", finish="length", policy=self.policy)
-                if not self._without(str(refused)):
+                # another request, sent at the same time, may have learned it meanwhile
+                if not self._without(str(refused)) and dropped == self._dropped():
                     raise
                 continue
             except EngineError as error:
@@ -69,6 +70,10 @@ class HttpEngine:
     def close(self) -> None:
         """Let go of the connections."""
         self.servers.close()
+
+    def _dropped(self) -> int:
+        """How many optional fields are left out."""
+        return len(self.dialect.drop) if isinstance(self.dialect, Messages) else 0
 
     def _without(self, why: str) -> bool:
         """Whether the server refused an optional field, which is left out from now on."""

@@ -18,6 +18,7 @@ from openhorizon.evaluation.resampling import Outcomes, outcomes, paired, percen
 from openhorizon.records import Comparison, Record, Score, Summary
 
 MEAN = "mean"  # the "domain" that stands for the macro average over domains
+ROLES = ("base", "sft", "teacher", "student")
 PAIRS = (("sft", "base"), ("teacher", "sft"), ("student", "sft"), ("student", "teacher"))
 
 
@@ -137,12 +138,13 @@ def evaluate_scores(scores: Iterable[Score], seed: int = 0) -> EvaluationTable:
     """Rates, the paired differences PAIRS and the headroom captured, of base, sft, teacher and student.
 
     Teachers are taken in their own domains (`by_role`). Pairs and headroom of models without scores are left
-    out; a pair is compared in the domains that both have. RunError where their tasks differ.
+    out; a pair is compared in the domains that both have. The student is compared with every other model too. RunError where
+    their tasks differ.
     """
     kept = by_role(scores)
     found = outcomes(kept)
     comparisons = []
-    for model, baseline in PAIRS:
+    for model, baseline in (*PAIRS, *(("student", m) for m in found if m not in ROLES)):
         shared = [d for d in found.get(model, {}) if d in found.get(baseline, {})]
         for domain in [*shared, MEAN] if shared else []:
             comparisons.append(_compare(model, baseline, found, domain, seed))

@@ -3,13 +3,12 @@
 from typing import TYPE_CHECKING
 
 from openhorizon.evaluation.headroom import RATIO_OF_MEANS, Headroom
-from openhorizon.evaluation.statistics import MEAN, EvaluationTable
+from openhorizon.evaluation.statistics import MEAN, ROLES, EvaluationTable
 from openhorizon.records import Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLUMNS = ("base", "sft", "teacher", "student")
 TITLES = {"base": "base", "sft": "SFT", "teacher": "teacher", "student": "student"}
 
 
@@ -21,7 +20,7 @@ def domains_of(table: EvaluationTable) -> tuple[str, ...]:
 def models_of(table: EvaluationTable) -> tuple[str, ...]:
     """The table's models: the four roles in their order, then any other as it first appears."""
     found = dict.fromkeys(s.model for s in table.summaries)
-    return (*(m for m in COLUMNS if m in found), *(m for m in found if m not in COLUMNS))
+    return (*(m for m in ROLES if m in found), *(m for m in found if m not in ROLES))
 
 
 def title(model: str) -> str:

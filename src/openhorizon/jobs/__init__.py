@@ -3,11 +3,16 @@ result there, whole. `pipeline.py` says in which order."""
 
 from openhorizon.jobs.evaluating import (
     evaluate,
+    evaluate_rows,
+    file_of,
     held_out,
+    rows,
     score_of,
 )
 from openhorizon.jobs.making import (
+    keep_tasks,
     make_base,
+    play_games,
     self_play,
 )
 from openhorizon.jobs.scenes import (
@@ -40,12 +45,17 @@ __all__ = [
     "chat_of",
     "demonstrations_of",
     "evaluate",
+    "evaluate_rows",
+    "file_of",
     "harmless",
     "held_out",
+    "keep_tasks",
     "make_base",
     "map_corpus",
     "model_folder",
+    "play_games",
     "resources_of",
+    "rows",
     "rows_of",
     "scene",
     "score_of",

@@ -1,21 +1,30 @@
 """What is there before any training: accepted tasks with their demonstrations, and the base model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openhorizon.domains import DOMAINS, domain_of
 from openhorizon.domains.domain import Order
 from openhorizon.graph.store import GraphStore
 from openhorizon.jobs.scenes import Pair, base_folder, demonstrations_of, scene
 from openhorizon.records import Split
+from openhorizon.rollout.cluster import Cluster
 from openhorizon.store import Run
-from openhorizon.workers import tick
+from openhorizon.workers import Tick, Workers, tick
+
+if TYPE_CHECKING:
+    from openhorizon.selfplay.game import Outcome
 
 
-def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
+def self_play(run_dir: str, name: str, split: Split) -> None:
     """Accepted tasks of one domain and split, their demonstrations, and all that was tried, written back to the graph."""
+    keep_tasks(Run.load(run_dir), name, split, played(run_dir, name, split))
+
+
+def played(run_dir: str, name: str, split: Split) -> "Outcome":
+    """What self-play of one domain and split made; nothing is written."""
     from openhorizon.selfplay.game import play
 
     at = scene(run_dir)
@@ -23,7 +32,7 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
     count = plan.train if split is Split.TRAIN else plan.heldout
     today = date.today().isoformat() if at.recipe.search.today == "clock" else at.recipe.search.today
     order = Order(split=split, seed=at.recipe.seed, levels=plan.levels, size=at.recipe.size, today=today)
-    outcome = play(
+    return play(
         domain_of(name, order.size, horizon=plan.horizon),
         at.resources.graph,
         order,
@@ -31,15 +40,34 @@ def self_play(run_dir: str, name: str, split: Split) -> dict[str, Any]:
         count,
         done=tick,
     )
-    stage = at.run.stage("tasks")
-    with GraphStore(at.run.graph) as store:
+
+
+def keep_tasks(run: Run, name: str, split: Split, outcome: "Outcome") -> None:
+    """Write what self-play made to the graph and the run folder."""
+    stage = run.stage("tasks")
+    with GraphStore(run.graph) as store:
         store.record(outcome.written())
     pairs = [Pair(task=t, judged=j) for t, j in zip(outcome.tasks, outcome.demonstrations, strict=True)]
     stage.write_jsonl(f"{name}/{split}.solved.jsonl", pairs)
     stage.write_jsonl(f"{name}/{split}.jsonl", outcome.tasks)
     report = {"proposed": len(outcome.proposals), "accepted": len(pairs), "rejected": outcome.reasons}
     stage.write_json(f"{name}/{split}.report.json", report)
-    return report
+
+
+def play_games(run: Run, games: Sequence[tuple[str, Split]], workers: Workers, tick: Tick) -> None:
+    """Self-play of these domains and splits: by this machine's workers, which write what they made; or on the recipe's
+    cluster, from where it comes back to be written here, so that graph and files have one writer."""
+    todo = [(str(run.dir.resolve()), name, split) for name, split in games]
+    if not run.recipe.cluster.address:
+        workers.run(self_play, todo, tick)
+        return
+
+    def keep(job: Sequence[Any], outcome: "Outcome") -> None:
+        keep_tasks(run, job[1], job[2], outcome)
+        tick(len(outcome.tasks))
+
+    with Cluster(run.recipe.cluster) as cluster:
+        cluster.run(played, todo, keep)
 
 
 def make_base(run_dir: str) -> dict[str, Any]:

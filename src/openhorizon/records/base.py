@@ -1,6 +1,7 @@
 """The one base of all records, and their JSON form."""
 
-from typing import TypeVar, dataclass_transform
+from functools import cache
+from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -12,7 +13,24 @@ class Record(
     """A frozen record: compared by value, never changed, written to disk as one JSON object. Subclasses say `kw_only=True`
     themselves: msgspec does not pass it on.
 
-    gc=False: a frozen record of values is in no cycle, so the collector need not walk over the many that are held."""
+    A pickled record leaves defaults out, as its JSON does: msgspec knows a default by identity, which a copy would lose, and
+    a record that came from another process would be written otherwise.
+
+    gc=False: a frozen record of values is in no cycle, so the collector need not walk over the many that are held.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = {n: v for n, default in _defaults(type(self)) if (v := getattr(self, n)) is not default}
+        return _made, (type(self), given)
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple((f.name, f.default) for f in msgspec.structs.fields(kind))
+
+
+def _made(kind: type[msgspec.Struct], given: dict[str, Any]) -> msgspec.Struct:
+    return kind(**given)
 
 
 R = TypeVar("R")

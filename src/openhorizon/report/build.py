@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openhorizon.evaluation.statistics import MEAN, EvaluationTable
-from openhorizon.evaluation.tables import domains_of, title
+from openhorizon.evaluation.tables import domains_of, models_of, title
 from openhorizon.report import figures
 from openhorizon.report.curves import curve_charts
 from openhorizon.report.data import ReportData
@@ -128,7 +128,7 @@ def _cards(table: EvaluationTable) -> list[dict[str, str]]:
             "at": f"{100 * mean[m].mean:.2f}", "low": f"{100 * mean[m].low:.2f}",
             "width": f"{100 * (mean[m].high - mean[m].low):.2f}",
         }
-        for m in figures.ROLES
+        for m in models_of(table)
         if m in mean
     ]  # fmt: skip
 

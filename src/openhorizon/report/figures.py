@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from openhorizon.evaluation.headroom import MEAN_OF_RATIOS, RATIO_OF_MEANS
-from openhorizon.evaluation.statistics import MEAN, EvaluationTable
+from openhorizon.evaluation.statistics import MEAN, ROLES, EvaluationTable
 from openhorizon.evaluation.tables import domains_of, models_of, title
 from openhorizon.records import Comparison, Score, Summary
 from openhorizon.report.data import GraphCounts, Play, Stage
 
-ROLES = ("base", "sft", "teacher", "student")
 KINDS = (
     "evidence",
     "entity",
@@ -100,12 +99,14 @@ def _cell(model: str, s: Summary | None, best: float) -> dict[str, Any] | None:
 
 def differences(table: EvaluationTable) -> list[dict[str, Any]]:
     """One panel per pair of models, all on one axis: the paired differences with their intervals."""
-    shown = [c for c in table.comparisons if (c.model, c.baseline) in PAIRS]
+    others = (("student", m) for m in models_of(table) if m not in ROLES)
+    pairs = (*PAIRS, *others)
+    shown = [c for c in table.comparisons if (c.model, c.baseline) in pairs]
     if not shown:
         return []
     low, high = _ends(min(0.0, *(c.low for c in shown)), max(0.0, *(c.high for c in shown)))
     panels = []
-    for model, baseline in PAIRS:
+    for model, baseline in pairs:
         own = [c for c in shown if (c.model, c.baseline) == (model, baseline)]
         if own:
             name = f"{title(model)} − {title(baseline)}"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from openhorizon.chat.chat import Chat
-from openhorizon.config import EnginePlan
+from openhorizon.config import RolloutPlan
 from openhorizon.engines.dialects import PURE
 from openhorizon.engines.engine import Sampling
 from openhorizon.engines.http import connect
@@ -89,7 +89,7 @@ class Served:
     same = False  # their kernels, and often their precision, are not the trainer's
 
     def __init__(
-        self, plan: EnginePlan, chat: Chat, name: str, folder: Path, *, sampling: Sampling = PURE,
+        self, plan: RolloutPlan, chat: Chat, name: str, folder: Path, *, sampling: Sampling = PURE,
         ranks: Ranks | None = None, say: Callable[[str], None] = lambda text: None,
     ) -> None:  # fmt: skip
         """`folder` is where weights are handed over unless the plan names another. ConfigError: no token mode there, or none
