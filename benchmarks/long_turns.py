@@ -25,7 +25,7 @@ from fake_server import answer_of, serving
 from openhorizon.chat.chat import Chat
 from openhorizon.chat.tiny import train_tokenizer
 from openhorizon.domains.domain import Domain, Resources, tool
-from openhorizon.engines.engine import Request
+from openhorizon.engines.engine import Context, Request
 from openhorizon.engines.http import connect
 from openhorizon.records import Completion, Judged, Limits, Message, Task, ToolCall, Verdict, as_json
 from openhorizon.rollout.attempt import attempt
@@ -38,11 +38,19 @@ OBSERVED = (
 )
 EARLY, LATE = range(5, 20), range(280, 295)  # turns around the 10th and the 290th: medians of each
 REPEATS = 1 if "--quick" in sys.argv else 5
-WORDS = [f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in "aeiou" for c in ("", "n", "r", "st", "lk")]
+SYLLABLES = [f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in "aeiou" for c in ("", "n", "r", "st", "lk")]
+WORDS = [
+    f"{a}{b}" for a in SYLLABLES for b in SYLLABLES
+]  # 105,625: ids have five digits, as a real vocabulary's
 
 
 def text_of(seed: int, words: int) -> str:
     return " ".join(WORDS[(seed * 7919 + i * i * 31 + i * 17) % len(WORDS)] for i in range(words))
+
+
+def vocabulary() -> list[str]:
+    """Every word, twice each: what is met once is no token."""
+    return [" ".join(WORDS)] * 2
 
 
 def look(env: "Pages", page: int) -> str:
@@ -82,7 +90,7 @@ TASK = Task(
 
 
 def chat_of(folder: Path) -> Chat:
-    train_tokenizer([*Pages.pages, *Pages.pages], 4096, folder)
+    train_tokenizer(vocabulary(), 120_000, folder)
     return Chat.load(folder)
 
 
@@ -124,11 +132,12 @@ class Timed:
 
     def __init__(self, engine, within: bool) -> None:
         self.engine, self.policy, self.within = engine, engine.policy, within
-        self.last, self.turns, self.tokens = 0.0, list[float](), list[int]()
+        self.last, self.turns, self.tokens, self.bytes = 0.0, list[float](), list[int](), list[int]()
 
     async def complete(self, request: Request) -> Completion:
         now = time.process_time()
         self.tokens.append(len(request.token_ids))
+        self.bytes.append(len(Context.of(request.token_ids).as_json()))
         if self.last:
             self.turns.append(now - self.last)
         self.last = now
@@ -196,8 +205,7 @@ def main() -> None:
                 for name, engine in (("exact", Timed(Exact(chat), False)), ("http", Timed(http, True))):
                     judged = played(engine, chat, Path(where) / "journal")
                     runs[name].append(engine.turns)
-                    sizes = [n * 5 for n in engine.tokens]
-                runs["moved"].append(moved(url, sizes, plain)[:-1])
+                runs["moved"].append(moved(url, engine.bytes, plain)[:-1])
             http.close()
         print(
             f"{len(judged.trajectory.turns)} turns to {engine.tokens[-1]:,} tokens; medians of {REPEATS} runs, ms of CPU a turn"
