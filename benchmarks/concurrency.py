@@ -27,7 +27,7 @@ from long_turns import chat_of, nothing, text_of
 from openhorizon.chat.chat import Chat
 from openhorizon.domains.domain import Domain, Resources, tool
 from openhorizon.engines.http import connect
-from openhorizon.records import Limits, Message, Status, Task, ToolCall, Verdict
+from openhorizon.records import Limits, Message, Split, Status, Task, ToolCall, Verdict
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
@@ -53,7 +53,7 @@ DOMAIN = Domain(
 def tasks(count: int, first: int) -> list[tuple[Task, Domain]]:
     limits = Limits(turns=TURNS, tool_calls=TURNS + 1, response_tokens=128, context_tokens=32_768)
     made = (
-        Task(id=f"notes/train/{n}", domain="notes", split="train", instruction=text_of(n, 60), answer="", limits=limits)
+        Task(id=f"notes/train/{n}", domain="notes", split=Split.TRAIN, instruction=text_of(n, 60), answer="", limits=limits)
         for n in range(first, first + count)
     )  # fmt: skip
     return [(t, DOMAIN) for t in made]

@@ -27,7 +27,7 @@ from openhorizon.chat.tiny import train_tokenizer
 from openhorizon.domains.domain import Domain, Resources, tool
 from openhorizon.engines.engine import Context, Request
 from openhorizon.engines.http import connect
-from openhorizon.records import Completion, Judged, Limits, Message, Task, ToolCall, Verdict, as_json
+from openhorizon.records import Completion, Judged, Limits, Message, Split, Task, ToolCall, Verdict, as_json
 from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
@@ -84,7 +84,7 @@ PAGES = Domain(
     tells_budget=True,
 )  # fmt: skip
 TASK = Task(
-    id="pages/long", split="train", domain="pages", instruction="Read everything.", answer="",
+    id="pages/long", split=Split.TRAIN, domain="pages", instruction="Read everything.", answer="",
     limits=Limits(turns=CALLS, tool_calls=CALLS + 1, response_tokens=1024, context_tokens=CONTEXT, seconds=7200.0),
 )  # fmt: skip
 
