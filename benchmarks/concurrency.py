@@ -1,6 +1,6 @@
 """A thousand attempts at once against a server that answers after 200 ms: how many turns a second of those that could be.
 
-Every attempt has ten turns with a tool call each; its context grows by some 100 tokens a turn. Ideal is a client that costs nothing:
+Every attempt has twenty turns with a tool call each; its context grows by some 100 tokens a turn. Ideal is a client that costs nothing:
 attempts / (latency + the tool's time) turns a second. The server is in a process of its own and plays canned turns. The client is one
 process, or several with a share of the attempts each, as a cluster's workers have. Turns a second are counted from the first request to
 the last answer, of all processes together; memory is the highest resident size of a client process, summed.
@@ -33,7 +33,7 @@ from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
 
 QUICK = "--quick" in sys.argv
-ATTEMPTS, LATENCY, TURNS = 1000, 0.2, 10
+ATTEMPTS, LATENCY, TURNS = 1000, 0.2, 20
 REPEATS = 1 if QUICK else 3
 PEER_CALLS = 1  # of each connection of httpx: a thousand of them take most of a minute
 NOTES = [text_of(n, 45) for n in range(64)]
