@@ -1,6 +1,6 @@
 """What a turn costs in our own code as one attempt grows to 256K tokens over 300 tool calls.
 
-The engine answers at once: one in this process, with token ids (`exact`); the HTTP engine in token mode against a server in another
+The engine answers at once: one in this process, with token ids (`exact`) or in words (`spoken`); the HTTP engine in token mode against a server in another
 process that sends the prompt's ids back as vLLM does (`http`). A turn of ours is everything else: the observation is tokenised,
 the budget told, the request made, the answer read and checked, the step put into the journal. CPU seconds of this process.
 
@@ -125,13 +125,25 @@ class Exact:
     def forget(self, attempt: str) -> None: ...
 
 
+class Spoken:
+    """Answers at once, in words."""
+
+    exact, policy = False, "canned"
+
+    def __init__(self, chat: Chat) -> None:
+        self.turns = [Completion(text=chat.text(t)) for t in canned(chat)]
+
+    async def complete(self, request: Request) -> Completion:
+        return self.turns[request.turn % len(self.turns)]
+
+    def forget(self, attempt: str) -> None: ...
+
+
 class Timed:
     """The engine under it; notes the CPU seconds of this process that each whole turn took, and of it the engine's."""
 
-    exact = True
-
     def __init__(self, engine, within: bool) -> None:
-        self.engine, self.policy, self.within = engine, engine.policy, within
+        self.engine, self.policy, self.exact, self.within = engine, engine.policy, engine.exact, within
         self.last, self.turns, self.tokens, self.bytes = 0.0, list[float](), list[int](), list[int]()
 
     async def complete(self, request: Request) -> Completion:
@@ -196,13 +208,14 @@ def told(name: str, runs: list[list[float]], base: list[list[float]] | None = No
 def main() -> None:
     with tempfile.TemporaryDirectory() as where:
         chat = chat_of(Path(where) / "chat")
-        runs: dict[str, list[list[float]]] = {"exact": [], "http": [], "moved": []}
+        runs: dict[str, list[list[float]]] = {"exact": [], "spoken": [], "http": [], "moved": []}
         gc.collect()
         with serving(canned(chat), echo=True) as url:
             http = connect([url], chat=chat)
             plain = len(answer_of(canned(chat)[0])) + 60
             for _ in range(REPEATS):
-                for name, engine in (("exact", Timed(Exact(chat), False)), ("http", Timed(http, True))):
+                spoken, exact = Timed(Spoken(chat), False), Timed(Exact(chat), False)
+                for name, engine in (("spoken", spoken), ("exact", exact), ("http", Timed(http, True))):
                     judged = played(engine, chat, Path(where) / "journal")
                     runs[name].append(engine.turns)
                 runs["moved"].append(moved(url, engine.bytes, plain)[:-1])
@@ -211,7 +224,8 @@ def main() -> None:
             f"{len(judged.trajectory.turns)} turns to {engine.tokens[-1]:,} tokens; medians of {REPEATS} runs, ms of CPU a turn"
         )
         print(f"{'':<58} {'turn 10':>8} {'290':>8} {'ratio':>7}")
-        told("ours, the engine excluded", runs["exact"])
+        told("ours on token ids, the engine excluded", runs["exact"])
+        told("ours on messages, the engine excluded", runs["spoken"])
         told("ours with the HTTP engine, the bytes moved included", runs["http"])
         told("the bytes alone: a socket, nothing of ours", runs["moved"])
         told("ours with the HTTP engine, without the bytes", runs["http"], runs["moved"])
