@@ -37,7 +37,7 @@ OBSERVED = (
     690  # words of an observation; with what is left of the budgets and a written turn about 870 tokens
 )
 EARLY, LATE = range(5, 20), range(280, 295)  # turns around the 10th and the 290th: medians of each
-REPEATS = 1 if "--quick" in sys.argv else 5
+REPEATS = 1 if "--quick" in sys.argv else 3
 SYLLABLES = [f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in "aeiou" for c in ("", "n", "r", "st", "lk")]
 WORDS = [
     f"{a}{b}" for a in SYLLABLES for b in SYLLABLES
