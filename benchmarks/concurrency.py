@@ -1,6 +1,6 @@
 """A thousand attempts at once against a server that answers after 200 ms: how many turns a second of those that could be.
 
-Every attempt has ten turns with a tool call each; its context grows by some 100 tokens a turn. Ideal is a client that costs nothing:
+Every attempt has twenty turns with a tool call each; its context grows by some 100 tokens a turn. Ideal is a client that costs nothing:
 attempts / (latency + the tool's time) turns a second. The server is in a process of its own and plays canned turns. The client is one
 process, or several with a share of the attempts each, as a cluster's workers have. Turns a second are counted from the first request to
 the last answer, of all processes together; memory is the highest resident size of a client process, summed.
@@ -27,13 +27,13 @@ from long_turns import chat_of, nothing, text_of
 from openhorizon.chat.chat import Chat
 from openhorizon.domains.domain import Domain, Resources, tool
 from openhorizon.engines.http import connect
-from openhorizon.records import Limits, Message, Status, Task, ToolCall, Verdict
+from openhorizon.records import Limits, Message, Split, Status, Task, ToolCall, Verdict
 from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
 
 QUICK = "--quick" in sys.argv
-ATTEMPTS, LATENCY, TURNS = 1000, 0.2, 10
+ATTEMPTS, LATENCY, TURNS = 1000, 0.2, 20
 REPEATS = 1 if QUICK else 3
 PEER_CALLS = 1  # of each connection of httpx: a thousand of them take most of a minute
 NOTES = [text_of(n, 45) for n in range(64)]
@@ -53,7 +53,7 @@ DOMAIN = Domain(
 def tasks(count: int, first: int) -> list[tuple[Task, Domain]]:
     limits = Limits(turns=TURNS, tool_calls=TURNS + 1, response_tokens=128, context_tokens=32_768)
     made = (
-        Task(id=f"notes/train/{n}", domain="notes", split="train", instruction=text_of(n, 60), answer="", limits=limits)
+        Task(id=f"notes/train/{n}", domain="notes", split=Split.TRAIN, instruction=text_of(n, 60), answer="", limits=limits)
         for n in range(first, first + count)
     )  # fmt: skip
     return [(t, DOMAIN) for t in made]

@@ -1,6 +1,6 @@
 """What a turn costs in our own code as one attempt grows to 256K tokens over 300 tool calls.
 
-The engine answers at once: one in this process, with token ids (`exact`); the HTTP engine in token mode against a server in another
+The engine answers at once: one in this process, with token ids (`exact`) or in words (`spoken`); the HTTP engine in token mode against a server in another
 process that sends the prompt's ids back as vLLM does (`http`). A turn of ours is everything else: the observation is tokenised,
 the budget told, the request made, the answer read and checked, the step put into the journal. CPU seconds of this process.
 
@@ -25,9 +25,9 @@ from fake_server import answer_of, serving
 from openhorizon.chat.chat import Chat
 from openhorizon.chat.tiny import train_tokenizer
 from openhorizon.domains.domain import Domain, Resources, tool
-from openhorizon.engines.engine import Request
+from openhorizon.engines.engine import Context, Request
 from openhorizon.engines.http import connect
-from openhorizon.records import Completion, Judged, Limits, Message, Task, ToolCall, Verdict, as_json
+from openhorizon.records import Completion, Judged, Limits, Message, Split, Task, ToolCall, Verdict, as_json
 from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
@@ -37,12 +37,20 @@ OBSERVED = (
     690  # words of an observation; with what is left of the budgets and a written turn about 870 tokens
 )
 EARLY, LATE = range(5, 20), range(280, 295)  # turns around the 10th and the 290th: medians of each
-REPEATS = 1 if "--quick" in sys.argv else 5
-WORDS = [f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in "aeiou" for c in ("", "n", "r", "st", "lk")]
+REPEATS = 1 if "--quick" in sys.argv else 3
+SYLLABLES = [f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in "aeiou" for c in ("", "n", "r", "st", "lk")]
+WORDS = [
+    f"{a}{b}" for a in SYLLABLES for b in SYLLABLES
+]  # 105,625: ids have five digits, as a real vocabulary's
 
 
 def text_of(seed: int, words: int) -> str:
     return " ".join(WORDS[(seed * 7919 + i * i * 31 + i * 17) % len(WORDS)] for i in range(words))
+
+
+def vocabulary() -> list[str]:
+    """Every word, twice each: what is met once is no token."""
+    return [" ".join(WORDS)] * 2
 
 
 def look(env: "Pages", page: int) -> str:
@@ -76,13 +84,13 @@ PAGES = Domain(
     tells_budget=True,
 )  # fmt: skip
 TASK = Task(
-    id="pages/long", split="train", domain="pages", instruction="Read everything.", answer="",
+    id="pages/long", split=Split.TRAIN, domain="pages", instruction="Read everything.", answer="",
     limits=Limits(turns=CALLS, tool_calls=CALLS + 1, response_tokens=1024, context_tokens=CONTEXT, seconds=7200.0),
 )  # fmt: skip
 
 
 def chat_of(folder: Path) -> Chat:
-    train_tokenizer([*Pages.pages, *Pages.pages], 4096, folder)
+    train_tokenizer(vocabulary(), 120_000, folder)
     return Chat.load(folder)
 
 
@@ -117,18 +125,31 @@ class Exact:
     def forget(self, attempt: str) -> None: ...
 
 
+class Spoken:
+    """Answers at once, in words."""
+
+    exact, policy = False, "canned"
+
+    def __init__(self, chat: Chat) -> None:
+        self.turns = [Completion(text=chat.text(t)) for t in canned(chat)]
+
+    async def complete(self, request: Request) -> Completion:
+        return self.turns[request.turn % len(self.turns)]
+
+    def forget(self, attempt: str) -> None: ...
+
+
 class Timed:
     """The engine under it; notes the CPU seconds of this process that each whole turn took, and of it the engine's."""
 
-    exact = True
-
     def __init__(self, engine, within: bool) -> None:
-        self.engine, self.policy, self.within = engine, engine.policy, within
-        self.last, self.turns, self.tokens = 0.0, list[float](), list[int]()
+        self.engine, self.policy, self.exact, self.within = engine, engine.policy, engine.exact, within
+        self.last, self.turns, self.tokens, self.bytes = 0.0, list[float](), list[int](), list[int]()
 
     async def complete(self, request: Request) -> Completion:
         now = time.process_time()
         self.tokens.append(len(request.token_ids))
+        self.bytes.append(len(Context.of(request.token_ids).as_json()))
         if self.last:
             self.turns.append(now - self.last)
         self.last = now
@@ -187,23 +208,24 @@ def told(name: str, runs: list[list[float]], base: list[list[float]] | None = No
 def main() -> None:
     with tempfile.TemporaryDirectory() as where:
         chat = chat_of(Path(where) / "chat")
-        runs: dict[str, list[list[float]]] = {"exact": [], "http": [], "moved": []}
+        runs: dict[str, list[list[float]]] = {"exact": [], "spoken": [], "http": [], "moved": []}
         gc.collect()
         with serving(canned(chat), echo=True) as url:
             http = connect([url], chat=chat)
             plain = len(answer_of(canned(chat)[0])) + 60
             for _ in range(REPEATS):
-                for name, engine in (("exact", Timed(Exact(chat), False)), ("http", Timed(http, True))):
+                spoken, exact = Timed(Spoken(chat), False), Timed(Exact(chat), False)
+                for name, engine in (("spoken", spoken), ("exact", exact), ("http", Timed(http, True))):
                     judged = played(engine, chat, Path(where) / "journal")
                     runs[name].append(engine.turns)
-                    sizes = [n * 5 for n in engine.tokens]
-                runs["moved"].append(moved(url, sizes, plain)[:-1])
+                runs["moved"].append(moved(url, engine.bytes, plain)[:-1])
             http.close()
         print(
             f"{len(judged.trajectory.turns)} turns to {engine.tokens[-1]:,} tokens; medians of {REPEATS} runs, ms of CPU a turn"
         )
         print(f"{'':<58} {'turn 10':>8} {'290':>8} {'ratio':>7}")
-        told("ours, the engine excluded", runs["exact"])
+        told("ours on token ids, the engine excluded", runs["exact"])
+        told("ours on messages, the engine excluded", runs["spoken"])
         told("ours with the HTTP engine, the bytes moved included", runs["http"])
         told("the bytes alone: a socket, nothing of ours", runs["moved"])
         told("ours with the HTTP engine, without the bytes", runs["http"], runs["moved"])

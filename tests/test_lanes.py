@@ -49,7 +49,7 @@ class Server:
 
 def asked(server: Server, use: Callable[[Lanes, httpx.URL], Awaitable]):
     async def run():
-        listening = await asyncio.start_server(server, "127.0.0.1", 0)
+        listening = await asyncio.start_server(server, "127.0.0.1", 0, backlog=1024)
         url = httpx.URL(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/x?y=1")
         lanes = Lanes()
         try:
@@ -148,10 +148,12 @@ def test_four_hundred_at_once_cost_no_more_each_than_forty():
     async def use(lanes: Lanes, url: httpx.URL) -> tuple[float, float]:
         async def cost(count: int) -> float:
             await asyncio.gather(*(lanes.send("POST", url, {}, b"x") for _ in range(count)))  # open
-            began = time.process_time()
-            for _ in range(3):
+            rounds = []
+            for _ in range(4):
+                began = time.process_time()
                 await asyncio.gather(*(lanes.send("POST", url, {}, b"x") for _ in range(count)))
-            return (time.process_time() - began) / count
+                rounds.append(time.process_time() - began)
+            return min(rounds) / count
 
         return await cost(40), await cost(400)
 

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from openhorizon.chat.chat import Chat
+from openhorizon.chat.chat import Chat, held_once
 from openhorizon.chat.wire import write
 from openhorizon.engines.engine import Context, Request, Sampling
 from openhorizon.errors import EngineError
@@ -70,7 +70,7 @@ class _Tokens:
         kept = tuple(logprobs) if self.processed or request.sampling == PURE else ()
         return Completion(
             text=self.chat.text(ids),
-            token_ids=tuple(ids),
+            token_ids=held_once(ids),
             logprobs=kept,
             finish="stop" if stopped else "length",
         )

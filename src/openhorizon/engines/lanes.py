@@ -12,6 +12,7 @@ import httptools
 import httpx
 
 NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+PIECE = 262_144  # bytes of a body that are written at once
 Origin = tuple[str, str, int]  # scheme, host, port
 
 
@@ -102,6 +103,8 @@ class _Lane(asyncio.Protocol):
     def __init__(self) -> None:
         self.open, self.free = True, True  # free: no request is under way
         self._begun, self._head_read = False, False
+        self._ready = asyncio.Event()  # the transport takes more
+        self._ready.set()
         self._transport: Any = None
         self._answer: asyncio.Future[Answer] | None = None
 
@@ -115,9 +118,19 @@ class _Lane(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         if not self.open:
             raise _Closed("before the request", False)
-        self._transport.write(head + body if len(body) < 65_536 else head)
-        if len(body) >= 65_536:
-            self._transport.write(body)
+        if len(body) < PIECE:
+            self._transport.write(head + body)
+            return await self._answer
+        self._transport.write(head)
+        whole = memoryview(body)
+        for start in range(
+            0, len(body), PIECE
+        ):  # no more at once: what waits to be sent is moved about in memory
+            await self._ready.wait()
+            if self._answer.done():  # a server that has heard enough
+                self.open = False
+                break
+            self._transport.write(whole[start : start + PIECE])
         return await self._answer
 
     def close(self) -> None:
@@ -127,6 +140,12 @@ class _Lane(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+
+    def pause_writing(self) -> None:
+        self._ready.clear()
+
+    def resume_writing(self) -> None:
+        self._ready.set()
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():  # nobody asked
@@ -141,6 +160,7 @@ class _Lane(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
+        self._ready.set()
         if self._answer is None or self._answer.done():
             return
         if self._begun and self._ends_by_closing():

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from openhorizon.chat.chat import Chat
+from openhorizon.chat.chat import Chat, held_once
 from openhorizon.engines.engine import Context, Request, Sampling
 from openhorizon.engines.sampling import draw, uniforms
 from openhorizon.engines.slots import SlotCache
@@ -276,7 +276,7 @@ class LocalEngine:
             one.future.set_result(
                 Completion(
                     text=self.chat.text(one.ids),
-                    token_ids=tuple(one.ids),
+                    token_ids=held_once(one.ids),
                     logprobs=tuple(one.logprobs),
                     finish="stop" if stopped else "length",
                     policy=self.policy,

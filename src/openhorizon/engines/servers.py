@@ -6,10 +6,9 @@ All requests run on a thread of their own, so that a tool which keeps the rollou
 import asyncio
 import os
 import random
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,6 +16,7 @@ import httpx
 import msgspec
 
 from openhorizon.engines.lanes import Answer, Lanes
+from openhorizon.engines.loop_thread import LoopThread
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Record
 
@@ -81,7 +81,7 @@ class Servers:
         self._jitter = (
             random.Random()
         )  # unseeded on purpose: clients that failed together must not come back together
-        self._thread = _Thread()
+        self._thread = LoopThread()
         self._carriers: dict[str, Lanes | _Through] = {}  # by URL, each made when it is first asked
         self._urls: dict[str, httpx.URL] = {}  # parsed
         self._freed: asyncio.Condition | None = None
@@ -118,10 +118,7 @@ class Servers:
     async def post(self, path: str, body: bytes, read: Callable[[bytes], T], attempt: str = "") -> T:
         """What `read` makes of an answer; from any event loop. EngineError from `read` counts as the server's failure, and
         is tried again. EngineError: no usable answer within the tries. Refused: with the server's words."""
-        future = asyncio.run_coroutine_threadsafe(
-            self._tried("POST", path, body, read, attempt), self._thread.loop
-        )
-        return await asyncio.wrap_future(future)
+        return await self._thread.awaited(self._tried("POST", path, body, read, attempt))
 
     def ask(self, path: str, body: bytes | None, read: Callable[[bytes], T], url: str = "") -> T:
         """As `post`, or a GET without a body, from a plain function; of the server at `url` alone, where one is named."""
@@ -220,31 +217,6 @@ class Servers:
         if server.in_a_row >= SICK:
             server.rests += 1
             server.until = self._clock() + self._rest_s * 2 ** min(server.in_a_row - SICK, 5)
-
-
-@dataclass
-class _Thread:
-    """A thread with an event loop, begun when it is first needed."""
-
-    _loop: asyncio.AbstractEventLoop | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="http engine", daemon=True).start()
-            return self._loop
-
-    def run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-    def close(self) -> None:
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
 
 
 @dataclass

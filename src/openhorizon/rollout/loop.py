@@ -78,6 +78,7 @@ class Loop:
     restarts: int = 0
     restarted: bool = False  # the next turn is the first after one
     since: int = 0  # turns that the digest stands for
+    guess: tuple[list[Message], int, int] = ([], 0, 0)  # of which messages, how many of them, their tokens
 
     def __post_init__(self) -> None:
         self.limits: Limits = self.task.limits or self.domain.limits
@@ -229,9 +230,8 @@ class Loop:
     @property
     def narrow(self) -> bool:
         """Whether the context has less room than two messages, or than a sixth of it."""
-        used = len(self.ids) if self.chat else sum(map(guessed_message, self.messages))
         least = min(2 * self.limits.response_tokens, self.limits.context_tokens // 3)
-        return self.limits.context_tokens - used < max(least, self.limits.context_tokens // 6)
+        return self.limits.context_tokens - self.used < max(least, self.limits.context_tokens // 6)
 
     def _fold(self) -> tuple[int, ...]:
         """Begin a new segment: the prompt, a digest of the earlier turns, the last ones word for word. The ids of all that,
@@ -269,7 +269,7 @@ class Loop:
         if self.chat:
             used = len(self.ids) + len(self.chat.extension_ids(tuple(r.text for r in results)))
         else:
-            used = sum(map(guessed_message, (*self.messages, *after(results, None))))
+            used = self.used + sum(map(guessed_message, after(results, None)))
         parts.append(f"about {max(0, limits.context_tokens - used) / 1000:.0f}K tokens of context")
         if limits.seconds:
             parts.append(
@@ -277,6 +277,18 @@ class Loop:
             )
         told = structs.replace(results[-1], text=f"{results[-1].text}{LEFT}{', '.join(parts)}]")
         return (*results[:-1], told)
+
+    @property
+    def used(self) -> int:
+        """Tokens of the context: those that the engine saw, or guessed from the messages, each of which is counted once."""
+        if self.chat:
+            return len(self.ids)
+        messages, count, tokens = self.guess
+        if messages is not self.messages:
+            count = tokens = 0
+        tokens += sum(map(guessed_message, self.messages[count:]))
+        self.guess = self.messages, len(self.messages), tokens
+        return tokens
 
     @property
     def room(self) -> int:
