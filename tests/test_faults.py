@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import random
 import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import tiny
 from test_rollout import FREE, Written, said, solution
 from towns import TOWNS, Desk, find, graph_of, read, resources_of
 
-from openhorizon.config import FaultPlan
+from openhorizon.config import FaultPlan, GrpoPlan
 from openhorizon.domains.domain import Domain, Resources, tool
 from openhorizon.engines.engine import Engine, Request
 from openhorizon.engines.faulty import FaultyEngine
@@ -25,6 +27,8 @@ from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play, Setting
 from openhorizon.sandboxes import Outcome, Patient
+from openhorizon.training.grpo import draw_groups
+from openhorizon.training.sft import Watch
 
 TASK = tiny.tasks()[0]
 QUICK = Patience(call_s=0.2, tries=3, back_off_s=0.001)
@@ -301,3 +305,30 @@ def test_a_customer_that_a_model_speaks_holds_no_other_attempt_up(resources: Res
     play = Play(Written(said("hello")), resources, "mini", FREE, tiny.chat())
     (group,) = asyncio.run(play_groups([(TASK, talks)], play, size=4))
     assert [j.trajectory.answer for j in group.judged] == ["hello"] * 4
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"), [({"spare": 0.5}, 2), ({"deadline_s": 0.4}, 1), ({"spare": 0.5, "deadline_s": 0.4}, 2)]
+)
+def test_a_straggler_does_not_hold_a_training_step_and_is_reported(
+    resources: Resources, more: dict, kept: int
+):
+    """Of three tasks one never ends; without spare prompts or a deadline its step would wait for ever."""
+    slow = tiny.tasks()[random.Random("0/0").sample(range(3), 3)[0]].id
+
+    class Straggling(Written):
+        async def complete(self, request: Request) -> Completion:
+            if request.attempt.startswith(f"{slow}@"):
+                await asyncio.sleep(60)
+            return await super().complete(request)
+
+    logged: dict[str, float] = {}
+    watch = Watch(log=lambda step, values: logged.update(values))
+    play = Play(Straggling(said("done")), resources, "mini", FREE, tiny.chat())
+    plan = GrpoPlan(prompts=2, group=2, dynamic_sampling=False, **more)
+    began = time.monotonic()
+    groups = draw_groups(tiny.tasks()[:3], TOWNS, play, plan, 0, 0, watch)
+    assert time.monotonic() - began < 20
+    assert len(groups) == kept
+    assert all(len(g.judged) == 2 and g.task.id != slow for g in groups)
+    assert logged["cut"] == 2

@@ -140,6 +140,12 @@ class GrpoPlan(Plan, kw_only=True):
     temperature: Annotated[float, Meta(gt=0.0, le=5.0)] = 1.0
     dynamic_sampling: bool = True  # drop groups whose rewards are all equal, and draw others
     resample_rounds: Positive = 3  # draws per step at most, where dynamic sampling drops groups
+    spare: Share = (
+        0.0  # of `prompts`, drawn besides: a draw is over when `prompts` groups have ended; 0: none
+    )
+    deadline_s: Amount = (
+        0.0  # wall seconds of a draw; groups with attempts still under way are left out and counted; 0: none
+    )
     efficiency_free_rounds: Count = 0  # assistant turns that cost nothing; 0: no efficiency penalty
     efficiency_penalty: Amount = 0.0  # reward lost per turn beyond them
     repetition_window: Count = 0  # turns looked back for the same call; 0: no repetition penalty

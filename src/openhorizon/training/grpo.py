@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import math
 import random
 from collections.abc import Sequence
 
@@ -59,7 +60,7 @@ def train_grpo(
     def draw(step: int) -> list[Group]:
         # attempts that outlive an update are several policies': no journal is of one, and none is kept
         play = batch if plan.staleness else setting.keeping(batch, step, lambda: fingerprint(model))
-        return draw_groups(tasks, domain, play, plan, seed, step)
+        return draw_groups(tasks, domain, play, plan, seed, step, watch)
 
     ahead = Ahead(draw, start, plan.steps, plan.staleness) if plan.staleness else None
     try:
@@ -136,23 +137,31 @@ def undecided(
 
 
 def draw_groups(
-    tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int
+    tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int, watch: Watch
 ) -> list[Group]:
     """The step's groups. With dynamic sampling, groups whose rewards are all equal give way to others, as long as
-    `resample_rounds` allow."""
+    `resample_rounds` allow. A straggler does not hold the step where the plan has `spare` or `deadline_s`: what was cut is
+    logged, and left out with its group."""
     order = random.Random(f"{seed}/{step}").sample(range(len(tasks)), len(tasks))
     groups: list[Group] = []
+    round_of, late = plan.prompts + math.ceil(plan.spare * plan.prompts), 0
     for n in range(plan.resample_rounds if plan.dynamic_sampling else 1):
         wanted = plan.prompts - len(groups)
-        chosen = order[n * plan.prompts : n * plan.prompts + wanted]
+        spare = math.ceil(plan.spare * wanted)
+        chosen = order[n * round_of : n * round_of + wanted + spare]
         if not chosen:
             break
         drawn = asyncio.run(
             play_groups(
-                [(tasks[i], domain) for i in chosen], play, size=plan.group, seed=seed * 1_000_003 + step
+                [(tasks[i], domain) for i in chosen], play, size=plan.group, seed=seed * 1_000_003 + step,
+                wanted=wanted if spare else 0, deadline_s=plan.deadline_s,
             )
-        )
-        groups += [g for g in drawn if g.judged and (not plan.dynamic_sampling or informative(g, plan))]
+        )  # fmt: skip
+        late += sum(len(g.cut) for g in drawn)
+        drawn = [g for g in drawn if g.judged and not g.cut]  # part of a group would favour what is short
+        groups += [g for g in drawn if not plan.dynamic_sampling or informative(g, plan)][:wanted]
+    if late:
+        watch.log(step, {"cut": float(late)})
     return groups
 
 
