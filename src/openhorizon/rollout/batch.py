@@ -1,12 +1,29 @@
 """Many attempts at once: bounded concurrency, aborted ones retried, results in the order asked for."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from openhorizon.domains.domain import Domain
 from openhorizon.records import Group, Judged, Task, Trajectory
 from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.play import Play
+
+YOUNG = 50_000  # objects made between two looks of Python's collector while attempts are played
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """The collector looks at young objects after 700 by default: at a thousand attempts that is a seventh of the CPU, and finds
+    nothing, since what an attempt makes lives as long as it does."""
+    usual = gc.get_threshold()
+    if 0 < usual[0] < YOUNG:
+        gc.set_threshold(YOUNG, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 async def play_groups(
@@ -56,7 +73,8 @@ async def play_groups(
     every = asyncio.gather(*map(group, playing))
     stop = asyncio.ensure_future(stopped())
     try:
-        await asyncio.wait((every, stop), return_when=asyncio.FIRST_COMPLETED)
+        with seldom_collected():
+            await asyncio.wait((every, stop), return_when=asyncio.FIRST_COMPLETED)
         if every.done():
             every.result()  # what rose in an attempt rises here
     finally:
