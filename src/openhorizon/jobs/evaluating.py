@@ -100,7 +100,7 @@ def playing(run_dir: str, model: str, job: str, share: int) -> tuple[Play, Mappi
         loaded, chat = load_model(folder, at.recipe.model), chat_of(at.run, folder)
         return _local(at, at.setting(job), loaded, chat, model), _domains(at)
     engine, chat = connected(served, model, share)
-    setting = at.setting(job)
+    setting = at.setting(job, served=True)
     play = setting.play(engine, _sampling(at), chat)
     return setting.keeping(play, "attempts", lambda: f"{served.model} {engine.said}"), _domains(at)
 

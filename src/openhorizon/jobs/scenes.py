@@ -42,9 +42,14 @@ class Scene:
     recipe: Recipe
     resources: Resources
 
-    def setting(self, job: str) -> Setting:
-        """What the attempts of a job have in common; their journals lie in the run's journals/<job> until it is done."""
-        return Setting(self.resources, self.recipe.size, self.run.dir / "journals" / job, self.recipe.faults)
+    def setting(self, job: str, served: bool = False) -> Setting:
+        """What the attempts of a job have in common; their journals lie in the run's journals/<job> until it is done.
+
+        Mini attempts of a model in this process keep none: they last a second, and taken up half-way the others would be decoded
+        in batches of another size, whose last digits differ; played again they are the same bytes."""
+        kept = served or self.recipe.size == "full"
+        journals = self.run.dir / "journals" / job if kept else None
+        return Setting(self.resources, self.recipe.size, journals, self.recipe.faults)
 
 
 @lru_cache(maxsize=1)

@@ -129,21 +129,21 @@ def train_teacher(run_dir: str, name: str) -> int:
                 with served(run, chat, f"{name}-teacher", pure, watch) as policy:
                     if stage.tries:
                         tasks = undecided(
-                            model, chat, tasks, domain, at.setting(f"{part}/tries"), stage, seed=seed, policy=policy
+                            model, chat, tasks, domain, at.setting(f"{part}/tries", policy is not None), stage, seed=seed, policy=policy
                         )  # fmt: skip
                     steps += train_grpo(
                         model,
                         chat,
                         tasks,
                         domain,
-                        at.setting(part),
+                        at.setting(part, policy is not None),
                         stage,
                         seed=seed,
                         watch=watch,
                         policy=policy,
                     )
             save_model(model, chat.tokenizer, run.dir / part / "model")
-            at.setting(part).forget()
+            at.setting(part, bool(recipe.rollout.urls)).forget()
         folder = run.dir / part / "model"
     save_model(load_model(folder, recipe.model), chat.tokenizer, run.dir / "teachers" / name / "model")
     return steps
@@ -176,11 +176,11 @@ def train_student(rank: int, world: int, run_dir: str) -> int:
     drawn = Sampling(temperature=plan.temperature, top_p=plan.top_p, top_k=plan.top_k)
     with served(run, chat, "student", drawn, watch) as policy:
         steps = distill(
-            student, teachers, chat, tasks, DOMAINS, at.setting("student"), plan,
+            student, teachers, chat, tasks, DOMAINS, at.setting("student", policy is not None), plan,
             seed=recipe.seed, watch=watch, policy=policy,
         )  # fmt: skip
     if rank == 0:
         save_model(student, chat.tokenizer, run.dir / "student" / "model")
-        at.setting("student").forget()
+        at.setting("student", bool(recipe.rollout.urls)).forget()
     watch.ranks.leave()
     return steps
