@@ -1,6 +1,6 @@
 """A thousand attempts at once against a server that answers after 200 ms: how many turns a second of those that could be.
 
-Every attempt has twenty turns (`--turns`) with a tool call each; its context grows by some 100 tokens a turn. Ideal is a client that costs nothing:
+Every attempt has forty turns (`--turns`) with a tool call each; its context grows by some 100 tokens a turn. Ideal is a client that costs nothing:
 attempts / (latency + the tool's time) turns a second. The server is in a process of its own and plays canned turns. The client is one
 process, or several with a share of the attempts each, as a cluster's workers have. Turns a second are counted from the first request to
 the last answer, of all processes together; memory is the highest resident size of a client process, summed.
@@ -8,7 +8,7 @@ the last answer, of all processes together; memory is the highest resident size 
 Peers make the same number of calls of the same size with no rollout around them: bare asyncio sockets (what Python can do at all),
 httpx.AsyncClient, and openai's AsyncOpenAI, which is built on it (both with fewer calls: they are that slow at a thousand connections).
 
-    OMP_NUM_THREADS=1 python benchmarks/concurrency.py           # about three minutes on two idle cores; --quick a quarter, --turns 40
+    OMP_NUM_THREADS=1 python benchmarks/concurrency.py           # about four minutes on two idle cores; --quick a third, --turns 20
 """
 
 import asyncio
@@ -32,9 +32,11 @@ from openhorizon.rollout.batch import play_groups
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
 
+if {"-h", "--help"} & set(sys.argv):
+    sys.exit(__doc__)
 QUICK = "--quick" in sys.argv
 ATTEMPTS, LATENCY = 1000, 0.2
-TURNS = int(sys.argv[sys.argv.index("--turns") + 1]) if "--turns" in sys.argv else 20
+TURNS = int(sys.argv[sys.argv.index("--turns") + 1]) if "--turns" in sys.argv else 40
 REPEATS = 1 if QUICK else 3
 PEER_CALLS = 1  # of each connection of httpx: a thousand of them take most of a minute
 NOTES = [text_of(n, 45) for n in range(64)]
@@ -197,7 +199,7 @@ def main() -> None:
         ways = {
             "ours, one process": lambda url: ours(url, folder, 1),
             "ours, two processes": lambda url: ours(url, folder, 2),
-            "ours, two processes, every step in a journal": lambda url: ours(url, folder, 2, where),
+            "ours, two processes, every step in a journal": lambda url: ours(url, folder, 2, tempfile.mkdtemp(dir=where)),
             "peer: bare asyncio streams, no rollouts": lambda url: peer(bare, url, sent),
         }
         slow = {

@@ -25,6 +25,8 @@ from openhorizon.engines.engine import Request, Sampling
 from openhorizon.engines.local import LocalEngine
 from openhorizon.training.model import make_model
 
+if {"-h", "--help"} & set(sys.argv):
+    sys.exit(__doc__)
 QUICK, FAST = "--quick" in sys.argv, "--fast-peers" in sys.argv
 ROWS, CONTEXT, NEW, REPEATS = 64, 1024, 32 if QUICK else 64, 1 if QUICK else 3
 TURNS, ATTEMPTS, FIRST, ADDED, WRITTEN = 10, 16, 256, 64, 64

@@ -32,6 +32,8 @@ from openhorizon.rollout.attempt import attempt
 from openhorizon.rollout.journal import Journals
 from openhorizon.rollout.play import Play
 
+if {"-h", "--help"} & set(sys.argv):
+    sys.exit(__doc__)
 CALLS, CONTEXT = 300, 262_144
 OBSERVED = (
     690  # words of an observation; with what is left of the budgets and a written turn about 870 tokens

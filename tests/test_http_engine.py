@@ -258,7 +258,7 @@ def test_a_context_that_is_too_long_is_a_spent_budget_and_another_refusal_is_the
 )  # fmt: skip
 def test_ids_and_log_probabilities_that_can_not_be_are_never_handed_on(wrong):
     engine, fake = connected(Fake(vllm())), Fake(vllm(**wrong))
-    engine.servers._carriers["http://s0"].transport = httpx.MockTransport(fake)
+    engine.servers._transport = httpx.MockTransport(fake)
     (found,) = complete(engine, request())
     assert isinstance(found, EngineError)
     assert len(fake.asked) == engine.servers.tries

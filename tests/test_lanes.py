@@ -1,6 +1,7 @@
 """Connections that are kept open, against servers of bytes: whole, in pieces, closed at the wrong moment, no HTTP at all."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -47,11 +48,11 @@ class Server:
             writer.close()
 
 
-def asked(server: Server, use: Callable[[Lanes, httpx.URL], Awaitable]):
+def asked(server: Callable, use: Callable[[Lanes, httpx.URL], Awaitable], answer_s: float = 60.0):
     async def run():
         listening = await asyncio.start_server(server, "127.0.0.1", 0, backlog=1024)
         url = httpx.URL(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/x?y=1")
-        lanes = Lanes()
+        lanes = Lanes(answer_s=answer_s)
         try:
             return await use(lanes, url)
         finally:
@@ -140,6 +141,30 @@ def test_the_connection_of_a_request_that_was_given_up_is_not_used_again():
 
     assert asked(server, use).content == b"ok"
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("body", [b"hello", b"x" * 30_000_000], ids=["short", "more than the sockets hold"])
+def test_an_answer_that_does_not_come_in_time_raises_and_its_connection_is_let_go_of(body):
+    ended = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(3)
+        await asyncio.sleep(0.3)  # reads nothing more until the client has given up
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 20):
+                pass
+        ended.set()
+        writer.close()
+
+    async def use(lanes: Lanes, url: httpx.URL) -> float:
+        began = time.perf_counter()
+        with pytest.raises(TimeoutError, match=r"within 0\.1 s"):
+            await lanes.send("POST", url, {}, body)
+        took = time.perf_counter() - began
+        await asyncio.wait_for(ended.wait(), 10)
+        return took
+
+    assert 0.1 <= asked(deaf, use, answer_s=0.1) < 0.3
 
 
 def test_four_hundred_at_once_cost_no_more_each_than_forty():

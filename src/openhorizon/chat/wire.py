@@ -136,7 +136,7 @@ def _parameters(body: str) -> Iterator[tuple[str, str]]:
 def _loaded(text: str) -> Any:
     """JSON, as the format has it: no NaN and no infinity; halves of a surrogate pair, which no text can hold, become marks of
     what is missing. ValueError: it is none."""
-    data = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    data = _STRICT.decode(text)
     return _whole(data) if "\\u" in text else data
 
 
@@ -147,6 +147,9 @@ def _no_number(name: str) -> Any:
 def _finite(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else _no_number(f"{text[:20]}…")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
 
 
 def _whole(value: Any) -> Any:

@@ -30,10 +30,11 @@ class Answer(NamedTuple):
 
 class Lanes:
     """For one event loop. Bodies are sent and taken whole. Raises httpx's errors: ConnectError, ReadError, RemoteProtocolError,
-    ConnectTimeout; how long an answer may take is the caller's to say."""
+    ConnectTimeout; TimeoutError: no whole answer after `answer_s` seconds. An answer that lay there in time counts, however late
+    a busy loop gets to it."""
 
-    def __init__(self, connect_s: float = 10.0) -> None:
-        self._connect_s = connect_s
+    def __init__(self, connect_s: float = 10.0, answer_s: float = 600.0) -> None:
+        self._connect_s, self._answer_s = connect_s, answer_s
         self._idle: dict[Origin, list[_Lane]] = {}
         self._ssl: ssl.SSLContext | None = None
 
@@ -52,7 +53,7 @@ class Lanes:
             kept = bool(idle)
             lane = idle.pop() if idle else await self._opened(origin)
             try:
-                answer = await lane.sent(head, body or b"")
+                answer = await lane.sent(head, body or b"", self._answer_s)
             except _Closed as closed:
                 if (
                     kept and not closed.begun
@@ -108,30 +109,44 @@ class _Lane(asyncio.Protocol):
         self._transport: Any = None
         self._answer: asyncio.Future[Answer] | None = None
 
-    async def sent(self, head: bytes, body: bytes) -> Answer:
-        """The answer to a request. _Closed, HttpParserError."""
+    async def sent(self, head: bytes, body: bytes, answer_s: float) -> Answer:
+        """The answer to a request. _Closed, HttpParserError, TimeoutError."""
         self.free = False
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
         self._begun = False
-        self._answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
         if not self.open:
             raise _Closed("before the request", False)
-        if len(body) < PIECE:
-            self._transport.write(head + body)
+        # not asyncio.timeout: after a pause of the loop that would throw away what came meanwhile
+        late = loop.call_later(answer_s, self._late, answer_s)
+        try:
+            if len(body) < PIECE:
+                self._transport.write(head + body)
+            else:
+                await self._written(head, body, self._answer)
             return await self._answer
+        finally:
+            late.cancel()
+
+    async def _written(self, head: bytes, body: bytes, answer: "asyncio.Future[Answer]") -> None:
         self._transport.write(head)
         whole = memoryview(body)
         for start in range(
             0, len(body), PIECE
         ):  # no more at once: what waits to be sent is moved about in memory
             await self._ready.wait()
-            if self._answer.done():  # a server that has heard enough
+            if answer.done():  # a server that has heard enough
                 self.open = False
-                break
+                return
             self._transport.write(whole[start : start + PIECE])
-        return await self._answer
+
+    def _late(self, answer_s: float) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(TimeoutError(f"no answer within {answer_s:g} s"))
+            self._ready.set()
 
     def close(self) -> None:
         self.open = False

@@ -1,13 +1,17 @@
 """Servers that answer alike, behind one door: who is asked, how often it is tried again, and who rests.
 
-All requests run on a thread of their own, so that a tool which keeps the rollout's event loop busy costs no time-out.
+Requests run in the event loop that asks, with connections of that loop: crossing to a thread's loop and back costs each turn
+more than the request does, and tools that wait run in threads of their own (`Domain.waits`).
 """
 
 import asyncio
+import contextlib
 import os
 import random
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -16,7 +20,6 @@ import httpx
 import msgspec
 
 from openhorizon.engines.lanes import Answer, Lanes
-from openhorizon.engines.loop_thread import LoopThread
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Record
 
@@ -62,7 +65,7 @@ class Servers:
     """Requests to one of several servers: to the one that an attempt was at before, as its prefix is cached there; else to
     the least busy. A server that keeps failing rests while others are up, longer each time; then one request tries it.
 
-    `concurrency`: requests under way at each server. `timeout_s`: of one request, all of it. `tries`: of one request, over
+    `concurrency`: requests under way at each server. `timeout_s`: of one request, once it is connected. `tries`: of one request, over
     all servers. The key stands in the environment alone, and in no message. ConfigError: a URL that is none.
     """
 
@@ -81,10 +84,10 @@ class Servers:
         self._jitter = (
             random.Random()
         )  # unseeded on purpose: clients that failed together must not come back together
-        self._thread = LoopThread()
-        self._carriers: dict[str, Lanes | _Through] = {}  # by URL, each made when it is first asked
+        self._carriers: dict[asyncio.AbstractEventLoop, _Carriers] = {}
         self._urls: dict[str, httpx.URL] = {}  # parsed
-        self._freed: asyncio.Condition | None = None
+        self._lock = threading.Lock()  # of what follows and of the servers' counts: several loops may ask
+        self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}  # for room, in order
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -109,21 +112,28 @@ class Servers:
         self._home.pop(attempt, None)
 
     def close(self) -> None:
-        """Let go of the connections and the thread."""
-        for carrier in self._carriers.values():
-            self._thread.run(carrier.aclose())
-        self._carriers.clear()
-        self._thread.close()
+        """Let go of the connections that an event loop still holds; they close with their loop otherwise."""
+        with self._lock:
+            held = list(self._carriers.items())
+        for loop, carriers in held:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(carriers.keeper.cancel)
 
     async def post(self, path: str, body: bytes, read: Callable[[bytes], T], attempt: str = "") -> T:
         """What `read` makes of an answer; from any event loop. EngineError from `read` counts as the server's failure, and
         is tried again. EngineError: no usable answer within the tries. Refused: with the server's words."""
-        return await self._thread.awaited(self._tried("POST", path, body, read, attempt))
+        return await self._tried("POST", path, body, read, attempt)
 
     def ask(self, path: str, body: bytes | None, read: Callable[[bytes], T], url: str = "") -> T:
         """As `post`, or a GET without a body, from a plain function; of the server at `url` alone, where one is named."""
         method = "GET" if body is None else "POST"
-        return self._thread.run(self._tried(method, path, body, read, "", url))
+        work = self._tried(method, path, body, read, "", url)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(work)
+        with ThreadPoolExecutor(1) as aside:
+            return aside.submit(asyncio.run, work).result()
 
     async def _tried(
         self,
@@ -160,33 +170,55 @@ class Servers:
                 self._failed(server, sick=True)
                 continue
             finally:
-                await self._give(server)
-            server.in_a_row, server.answered = 0, server.answered + 1
-            if attempt:
-                self._home[attempt] = server
+                self._give(server)
+            with self._lock:
+                server.in_a_row, server.answered = 0, server.answered + 1
+                if attempt:
+                    self._home[attempt] = server
             return found
         where = url or " or ".join(self.urls)
         raise EngineError(f"{where} gave no usable answer in {self.tries} tries (the last: {why}); is it up?")
 
     async def _sent(self, server: _Server, method: str, path: str, body: bytes | None) -> Answer:
-        carrier, url = self._carriers.get(server.url), self._urls.get(server.url + path)
-        if carrier is None:
-            through = self._transport or _proxied(server.url, self.concurrency)
-            carrier = _Through(through) if through is not None else Lanes(self._connect_s)
-            self._carriers[server.url] = carrier
+        carrier, url = self._carrier(server.url), self._urls.get(server.url + path)
         if url is None:
             url = self._urls[server.url + path] = httpx.URL(server.url + path)
         key = os.environ.get(KEY, "").strip()
         headers = HEADERS | ({"Authorization": f"Bearer {key}"} if key else {})
-        async with asyncio.timeout(self.timeout_s):
-            return await carrier.send(method, url, headers, body)
+        return await carrier.send(method, url, headers, body)
+
+    def _carrier(self, url: str) -> "Lanes | _Through":
+        """What carries this event loop's requests to a server."""
+        loop = asyncio.get_running_loop()
+        here = self._carriers.get(loop)
+        if here is None:
+            here = _Carriers({}, loop.create_task(self._keep(loop)))
+            with self._lock:
+                self._carriers[loop] = here
+        carrier = here.by_url.get(url)
+        if carrier is None:
+            through = self._transport or _proxied(url, self.concurrency)
+            carrier = here.by_url[url] = (
+                _Through(through, self.timeout_s)
+                if through is not None
+                else Lanes(self._connect_s, self.timeout_s)
+            )
+        return carrier
+
+    async def _keep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Closes the loop's connections when the loop ends its tasks."""
+        try:
+            await loop.create_future()
+        finally:
+            with self._lock:
+                gone = self._carriers.pop(loop)
+            for carrier in gone.by_url.values():
+                await carrier.aclose()
 
     async def _take(self, attempt: str, url: str) -> _Server:
         """A server with room, its own first; waits for room. Where all rest, the one that is back first."""
-        if self._freed is None:
-            self._freed = asyncio.Condition()
-        async with self._freed:
-            while True:
+        while True:
+            with self._lock:
                 now = self._clock()
                 able = [s for s in self._servers if (s.url == url if url else not s.out)]
                 up = [s for s in able if s.until <= now] or [min(able, key=lambda s: s.until)]
@@ -197,26 +229,66 @@ class Servers:
                     chosen.busy += 1
                     return chosen
                 back = [s.until - now for s in able if s.until > now and s not in up]
-                try:
-                    async with asyncio.timeout(min(back) if back else None):
-                        await self._freed.wait()
-                except TimeoutError:
-                    continue
+                loop = asyncio.get_running_loop()
+                room = loop.create_future()
+                self._waiting[room] = loop
+            try:
+                async with asyncio.timeout(min(back) if back else None):
+                    await room
+            except TimeoutError:
+                continue
+            except asyncio.CancelledError:
+                if self._waiting.pop(room, None) is None:  # told of room that another may have
+                    self._wake(1)
+                raise
+            finally:
+                self._waiting.pop(room, None)
 
-    async def _give(self, server: _Server) -> None:
-        server.busy -= 1
-        assert self._freed is not None
-        async with self._freed:
-            self._freed.notify_all() if server.in_a_row >= SICK else self._freed.notify()
+    def _give(self, server: _Server) -> None:
+        with self._lock:
+            server.busy -= 1
+        self._wake(len(self._waiting) if server.in_a_row >= SICK else 1)
+
+    def _wake(self, count: int) -> None:
+        """Tell those who have waited longest that there may be room."""
+        here = asyncio.get_running_loop()
+        while count > 0 and self._waiting:
+            with self._lock:
+                if not self._waiting:
+                    return
+                room = next(iter(self._waiting))
+                loop = self._waiting.pop(room)
+            if loop is here:
+                _told(room)
+            else:
+                try:
+                    loop.call_soon_threadsafe(_told, room)
+                except RuntimeError:  # the loop is closed
+                    continue
+            count -= 1
 
     def _failed(self, server: _Server, sick: bool) -> None:
-        server.failed += 1
-        if not sick:
-            return
-        server.in_a_row += 1
-        if server.in_a_row >= SICK:
-            server.rests += 1
-            server.until = self._clock() + self._rest_s * 2 ** min(server.in_a_row - SICK, 5)
+        with self._lock:
+            server.failed += 1
+            if not sick:
+                return
+            server.in_a_row += 1
+            if server.in_a_row >= SICK:
+                server.rests += 1
+                server.until = self._clock() + self._rest_s * 2 ** min(server.in_a_row - SICK, 5)
+
+
+def _told(room: "asyncio.Future[None]") -> None:
+    if not room.done():
+        room.set_result(None)
+
+
+@dataclass
+class _Carriers:
+    """The connections of one event loop."""
+
+    by_url: "dict[str, Lanes | _Through]"  # each made when it is first asked
+    keeper: "asyncio.Task[None]"
 
 
 @dataclass
@@ -224,12 +296,14 @@ class _Through:
     """A transport of httpx: a proxy's, or a test's."""
 
     transport: httpx.AsyncBaseTransport
+    answer_s: float
 
     async def send(self, method: str, url: httpx.URL, headers: dict[str, str], body: bytes | None) -> Answer:
         """See `Lanes.send`."""
         request = httpx.Request(method, url, headers=headers, content=body)
-        said = await self.transport.handle_async_request(request)
-        return Answer(said.status_code, said.headers.raw, await said.aread())
+        async with asyncio.timeout(self.answer_s):
+            said = await self.transport.handle_async_request(request)
+            return Answer(said.status_code, said.headers.raw, await said.aread())
 
     async def aclose(self) -> None:
         await self.transport.aclose()
