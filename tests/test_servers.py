@@ -85,6 +85,47 @@ def test_a_loop_that_ends_while_others_wait_for_room_passes_it_on():
         assert len(served.result()) == 30
 
 
+def test_room_at_one_server_goes_past_those_who_wait_for_another():
+    class Uneven(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(1.0 if request.url.host == "slow" else 0.02)
+            return httpx.Response(200, content=request.content)
+
+    door = Servers(["http://slow", "http://quick"], transport=Uneven(), concurrency=1)
+
+    async def run() -> float:
+        began = time.perf_counter()
+        at_slow = [
+            asyncio.ensure_future(door._tried("POST", "/x", b"", bytes, "", "http://slow")) for _ in range(2)
+        ]
+        await asyncio.sleep(0.005)
+        await posted(door, 4)
+        took = time.perf_counter() - began
+        await asyncio.gather(*at_slow)
+        return took
+
+    assert asyncio.run(run()) < 0.6
+
+
+def test_a_server_that_answers_again_is_asked_by_all_who_waited():
+    class Mended(Counted):
+        fails = 3
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if self.fails:
+                self.fails -= 1
+                return httpx.Response(500)
+            return await super().handle_async_request(request)
+
+    transport = Mended(0.02)
+    door = Servers(
+        ["http://s0"], transport=transport, concurrency=8, rest_s=0.01, sleep=lambda s: asyncio.sleep(0)
+    )
+    assert len(asyncio.run(posted(door, 40))) == 40
+    assert transport.most == 8
+    assert (door.state()[0].answered, door.state()[0].failed) == (40, 3)
+
+
 class Kept(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     open: set = set()

@@ -87,7 +87,7 @@ class Servers:
         self._carriers: dict[asyncio.AbstractEventLoop, _Carriers] = {}
         self._urls: dict[str, httpx.URL] = {}  # parsed
         self._lock = threading.Lock()  # of what follows and of the servers' counts: several loops may ask
-        self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}  # for room, in order
+        self._waiting: dict[_Waiter, None] = {}  # for room, in order
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -165,17 +165,14 @@ class Servers:
                     )
                 asked = 0.0
                 found = read(answer.content)
+                self._answered(server, attempt)
+                return found
             except (httpx.HTTPError, httpx.StreamError, TimeoutError, EngineError) as error:
                 why = f"{type(error).__name__}: {_hidden(str(error))}"
                 self._failed(server, sick=True)
                 continue
             finally:
                 self._give(server)
-            with self._lock:
-                server.in_a_row, server.answered = 0, server.answered + 1
-                if attempt:
-                    self._home[attempt] = server
-            return found
         where = url or " or ".join(self.urls)
         raise EngineError(f"{where} gave no usable answer in {self.tries} tries (the last: {why}); is it up?")
 
@@ -193,8 +190,8 @@ class Servers:
         here = self._carriers.get(loop)
         if here is None:
             here = _Carriers({}, loop.create_task(self._keep(loop)))
-            with self._lock:
-                self._carriers[loop] = here
+            with self._lock:  # a loop that was closed with its tasks pending has left its own behind
+                self._carriers = {k: v for k, v in self._carriers.items() if not k.is_closed()} | {loop: here}
         carrier = here.by_url.get(url)
         if carrier is None:
             through = self._transport or _proxied(url, self.concurrency)
@@ -211,8 +208,8 @@ class Servers:
             await loop.create_future()
         finally:
             with self._lock:
-                gone = self._carriers.pop(loop)
-            for carrier in gone.by_url.values():
+                gone = self._carriers.pop(loop, None)
+            for carrier in gone.by_url.values() if gone else ():
                 await carrier.aclose()
 
     async def _take(self, attempt: str, url: str) -> _Server:
@@ -230,42 +227,54 @@ class Servers:
                     return chosen
                 back = [s.until - now for s in able if s.until > now and s not in up]
                 loop = asyncio.get_running_loop()
-                room = loop.create_future()
-                self._waiting[room] = loop
+                waiter = _Waiter(loop, loop.create_future(), url)
+                self._waiting[waiter] = None
             try:
                 async with asyncio.timeout(min(back) if back else None):
-                    await room
+                    await waiter.told
             except TimeoutError:
                 continue
             except asyncio.CancelledError:
-                if self._waiting.pop(room, None) is None:  # told of room that another may have
-                    self._wake(1)
+                if waiter.server is not None:  # told of room that another may have
+                    self._wake(waiter.server, 1)
                 raise
             finally:
-                self._waiting.pop(room, None)
+                with self._lock:
+                    self._waiting.pop(waiter, None)
 
     def _give(self, server: _Server) -> None:
         with self._lock:
             server.busy -= 1
-        self._wake(len(self._waiting) if server.in_a_row >= SICK else 1)
+        self._wake(server, len(self._waiting) if server.in_a_row >= SICK else 1)
 
-    def _wake(self, count: int) -> None:
-        """Tell those who have waited longest that there may be room."""
+    def _wake(self, server: _Server, count: int) -> None:
+        """Tell those who have waited longest for this server, or for any, that it may have room."""
         here = asyncio.get_running_loop()
-        while count > 0 and self._waiting:
+        while count > 0:
             with self._lock:
-                if not self._waiting:
+                able = (w for w in self._waiting if (w.url == server.url if w.url else not server.out))
+                waiter = next(able, None)
+                if waiter is None:
                     return
-                room = next(iter(self._waiting))
-                loop = self._waiting.pop(room)
-            if loop is here:
-                _told(room)
+                del self._waiting[waiter]
+                waiter.server = server
+            if waiter.loop is here:
+                waiter.tell()
             else:
                 try:
-                    loop.call_soon_threadsafe(_told, room)
+                    waiter.loop.call_soon_threadsafe(waiter.tell)
                 except RuntimeError:  # the loop is closed
                     continue
             count -= 1
+
+    def _answered(self, server: _Server, attempt: str) -> None:
+        with self._lock:
+            recovered, server.in_a_row = server.in_a_row >= SICK, 0
+            server.answered += 1
+            if attempt:
+                self._home[attempt] = server
+        if recovered:  # more than one may ask it again
+            self._wake(server, len(self._waiting))
 
     def _failed(self, server: _Server, sick: bool) -> None:
         with self._lock:
@@ -278,9 +287,18 @@ class Servers:
                 server.until = self._clock() + self._rest_s * 2 ** min(server.in_a_row - SICK, 5)
 
 
-def _told(room: "asyncio.Future[None]") -> None:
-    if not room.done():
-        room.set_result(None)
+@dataclass(eq=False)
+class _Waiter:
+    """Somebody who waits for room, in an event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    told: "asyncio.Future[None]"
+    url: str  # of the one server that will do; "": any
+    server: _Server | None = None  # where room was found
+
+    def tell(self) -> None:
+        if not self.told.done():
+            self.told.set_result(None)
 
 
 @dataclass
