@@ -26,7 +26,8 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason='pip install "openhorizon[cluster]"')
 
 STARTED = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a script starts in the background ignores it
 sys.path.insert(0, {tests!r})
 from test_cluster import ClusterPlan, Cluster, endless, work
 

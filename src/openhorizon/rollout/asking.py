@@ -48,7 +48,9 @@ async def asked(
             raise OutOfTime
         bound = min(left, patience.call_s or math.inf)
         try:
-            written = await asyncio.wait_for(engine.complete(request), None if bound == math.inf else bound)
+            # not wait_for: before Python 3.12 it may swallow the cancellation of an attempt that is cut
+            async with asyncio.timeout(None if bound == math.inf else bound):
+                written = await engine.complete(request)
             wrong = what_is_wrong(written, request, chat) if chat else ""
             if not wrong:
                 return written

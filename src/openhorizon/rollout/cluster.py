@@ -244,7 +244,8 @@ class _Stream:
         while True:
             try:
                 idle = not any(item is not None for item, _ in self.under_way.values())
-                return await asyncio.wait_for(self.ended.get(), SAID_S if idle else None)
+                async with asyncio.timeout(SAID_S if idle else None):
+                    return await self.ended.get()
             except TimeoutError:
                 waited += SAID_S
                 said = f"no worker has come up for {waited:.0f} s; is the cluster full, or smaller than cluster.workers?"
