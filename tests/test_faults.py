@@ -15,11 +15,11 @@ from test_rollout import FREE, Written, said, solution
 from towns import TOWNS, Desk, find, graph_of, read, resources_of
 
 from openhorizon.config import FaultPlan, GrpoPlan
-from openhorizon.domains.domain import Domain, Resources, tool
+from openhorizon.domains.domain import Domain, Resources, tool, waits_in
 from openhorizon.engines.engine import Engine, Request
 from openhorizon.engines.faulty import FaultyEngine
 from openhorizon.engines.local import LocalEngine
-from openhorizon.errors import ConfigError, SandboxError
+from openhorizon.errors import ConfigError, EngineError, SandboxError
 from openhorizon.records import Completion, Group, Judged, Limits, Status, Task, Trajectory, as_json
 from openhorizon.rollout.asking import Patience
 from openhorizon.rollout.attempt import attempt
@@ -332,3 +332,144 @@ def test_a_straggler_does_not_hold_a_training_step_and_is_reported(
     assert len(groups) == kept
     assert all(len(g.judged) == 2 and g.task.id != slow for g in groups)
     assert logged["cut"] == 2
+
+
+class Down(Written):
+    """Some tasks' attempts find the servers gone."""
+
+    def __init__(self, gone: set[str]):
+        super().__init__(*solution(TASK))
+        self.gone = gone
+
+    async def complete(self, request: Request) -> Completion:
+        if request.attempt.partition("@")[0] in self.gone:
+            raise EngineError("the server is gone")
+        return await super().complete(request)
+
+
+def step_of(engine: Engine, resources: Resources, said: list[str], logged: dict, **more) -> list[Group]:
+    watch = Watch(log=lambda step, values: logged.update(values), say=said.append)
+    play = Play(engine, resources, "mini", FREE, tiny.chat(), patience=QUICK)
+    plan = GrpoPlan(prompts=3, group=2, dynamic_sampling=False)
+    return draw_groups(tiny.tasks()[:3], TOWNS, play, plan, 0, 0, watch, **more)
+
+
+def test_a_training_step_names_what_was_aborted_and_ends_where_nothing_could_be_played(resources):
+    names, said, logged = [t.id for t in tiny.tasks()[:3]], list[str](), dict[str, float]()
+    groups = step_of(Down({names[1]}), resources, said, logged)
+    assert sorted(g.task.id for g in groups) == sorted([names[0], names[2]])
+    assert logged == {"aborted": 2.0}
+    assert said[0].startswith("step 0: aborted, and not learnt from: ")
+    assert names[1] in said[0]
+    assert "the server is gone" in said[0]
+    with pytest.raises(EngineError, match=r"not one attempt could be played .*the server is gone.*run again"):
+        step_of(Down(set(names)), resources, said, logged)
+
+
+def test_as_many_attempts_of_a_training_step_are_under_way_as_there_is_room_for(resources):
+    class Watched(Written):
+        now = most = 0
+
+        async def complete(self, request: Request) -> Completion:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0.02)
+            self.now -= 1
+            return await super().complete(request)
+
+    for room in (2, 6):
+        engine = Watched(said("done"))
+        step_of(engine, resources, [], {}, concurrency=room)
+        assert engine.most == room
+
+
+def test_an_engines_own_time_out_is_its_failure_and_no_spent_clock(resources):
+    class Late(Written):
+        async def complete(self, request: Request) -> Completion:
+            raise TimeoutError("socket")
+
+    for seconds in (0.0, 60.0):
+        play = Play(Late(), resources, "mini", FREE, tiny.chat(), patience=QUICK)
+        found = play_one(play, task=msgspec.structs.replace(TASK, limits=Limits(seconds=seconds)))
+        assert isinstance(found, Trajectory)
+        assert found.status is Status.ABORTED
+
+
+def test_a_last_call_that_is_not_answered_ends_the_attempt(resources, monkeypatch):
+    monkeypatch.setattr("openhorizon.rollout.loop.GRACE_S", 0.3)
+
+    class Stuck(Written):
+        async def complete(self, request: Request) -> Completion:
+            if request.messages[-1].content == "Answer now.":
+                await asyncio.sleep(600)
+            await asyncio.sleep(0.06)
+            return await super().complete(request)
+
+    towns = replace(TOWNS, last_call="Answer now.")
+    play = Play(Stuck(said("", ("find", {"town": "x"}))), resources, "full", FREE, tiny.chat())
+    began = time.monotonic()
+    judged = play_one(play, towns, msgspec.structs.replace(TASK, limits=Limits(turns=99, seconds=0.2)))
+    assert time.monotonic() - began < 10
+    assert isinstance(judged, Judged)
+    assert judged.trajectory.status is Status.TRUNCATED
+    assert judged.trajectory.reason == "time budget spent; the answer asked for did not come in time"
+
+
+class Slowly(Desk):
+    """A desk at which a program runs on after its attempt was cut."""
+
+    running = 0
+    closed_while_running: list[bool] = []
+
+    def close(self) -> None:
+        self.closed_while_running.append(bool(self.running))
+
+
+def run(env: Slowly, program: str) -> str:
+    """Run a program.
+
+    program: what to run
+    """
+    env.running += 1
+    time.sleep(1.0)
+    env.running -= 1
+    return "ran"
+
+
+def test_a_program_that_runs_on_holds_up_neither_other_attempts_nor_a_batch_that_is_over(resources):
+    Slowly.closed_while_running = []
+    slow = replace(
+        TOWNS, tools=(tool(run),), open=lambda task, resources: Slowly(resources), waits=waits_in("run")
+    )
+    quick = replace(TOWNS, open=lambda task, resources: Desk(resources))
+
+    class Both(Written):
+        async def complete(self, request: Request) -> Completion:
+            self.messages = (
+                said("", ("run", {"program": "x"})) if request.tools[0].name == "run" else said("done"),
+            )
+            return await super().complete(request)
+
+    play = Play(Both(), resources, "mini", FREE, tiny.chat())
+    pairs = [(tiny.tasks()[0], slow), (tiny.tasks()[1], quick)]
+    began = time.monotonic()
+    groups = asyncio.run(play_groups(pairs, play, size=3, deadline_s=0.3))
+    assert time.monotonic() - began < 0.9
+    assert [len(g.cut) for g in groups] == [3, 0]
+    assert [len(g.judged) for g in groups] == [0, 3]
+    until = time.monotonic() + 10
+    while len(Slowly.closed_while_running) < 3 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert Slowly.closed_while_running == [False] * 3
+
+
+def test_a_full_size_verifier_holds_up_no_other_attempt(resources):
+    together = threading.Barrier(3, timeout=20)
+
+    def verify(task, trajectory, env):
+        together.wait()
+        return TOWNS.verify(task, trajectory, env)
+
+    play = Play(Written(said("done")), resources, "full", FREE, tiny.chat())
+    (group,) = asyncio.run(play_groups([(TASK, replace(TOWNS, verify=verify))], play, size=3))
+    assert len(group.judged) == 3

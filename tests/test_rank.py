@@ -114,7 +114,7 @@ def test_a_stage_with_hard_keeps_near_misses(monkeypatch):
         return [almost, mixed]
 
     monkeypatch.setattr(grpo, "play_groups", played)
-    still = SimpleNamespace(engine=None, load=lambda model, version: None)
+    still = SimpleNamespace(engine=None, room=4, load=lambda model, version: None)
     monkeypatch.setattr(grpo, "InPlace", lambda *a, **k: still)
 
     setting = Setting(Resources(Graph([], []), None, None))  # type: ignore[arg-type]

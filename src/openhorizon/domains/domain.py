@@ -207,6 +207,11 @@ def never_waits(env: Any, call: ToolCall) -> bool:
     return False
 
 
+def waits_in(*tools: str) -> Callable[[Any, ToolCall], bool]:
+    """`Domain.waits` of a domain whose tools of these names run programs."""
+    return lambda env, call: call.name in tools
+
+
 def replies_at_once(env: Any) -> bool:
     """The simulated user is a script."""
     return False
@@ -275,7 +280,7 @@ class Domain:
     repair: Callable[[Task, str, Resources, random.Random], Task | None] | None = None
     # the messages an attempt begins with; None: the protocol as the system's message, the instruction as the user's
     opening: Callable[[Task], tuple[Message, ...]] | None = None
-    # whether this call waits for somebody else, such as the web; then it runs in a thread, and other attempts go on
+    # whether this call waits for somebody else, such as the web or a program; then it runs in a thread, and other attempts go on
     waits: Callable[[Any, ToolCall], bool] = never_waits
     replies_wait: Callable[[Any], bool] = (
         replies_at_once  # the same for the user's replies: a model speaks them

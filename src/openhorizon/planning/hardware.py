@@ -109,12 +109,22 @@ class Serving(Record, kw_only=True):
     read: float  # tokens a second: contexts, or scoring
 
 
-def serving(shape: Shape, gpu: Gpu, length: float, assumed: Assumptions, most: int = 256) -> Serving:
-    """`length` is a trajectory's mean; while it is played half of it is there on average. `most`: sequences a server may hold.
+def writing(shape: Shape, gpu: Gpu, gpus: int, sequences: int, length: float, assumed: Assumptions) -> float:
+    """Tokens a second that a server of `gpus` writes for so many sequences at once.
 
     One step writes a token for each sequence and reads from memory: the weights outside the experts, the experts that any of
     them chose, and each sequence's keys, values and states (states twice: they are written back).
     """
+    outside = 2.0 * (shape.active - shape.layers * shape.active_experts * shape.expert)
+    experts = 2.0 * shape.layers * shape.touched_experts(sequences) * shape.expert
+    moved = outside + experts + sequences * (shape.cache_per_token * length / 2 + 2 * shape.state)
+    slow = moved / (assumed.decode * gpu.bandwidth * gpus)
+    computed = sequences * shape.forward_flops(length) / (assumed.prefill * gpu.flops * gpus)
+    return sequences / max(slow, computed)
+
+
+def serving(shape: Shape, gpu: Gpu, length: float, assumed: Assumptions, most: int = 256) -> Serving:
+    """`length` is a trajectory's mean; while it is played half of it is there on average. `most`: sequences a server may hold."""
     weights = 2.0 * shape.total
     gpus = 1
     while assumed.memory * gpu.memory * gpus < 1.1 * weights:  # a tenth for what is not weights
@@ -122,12 +132,7 @@ def serving(shape: Shape, gpu: Gpu, length: float, assumed: Assumptions, most: i
     kept = shape.cache_per_token * length + shape.state
     room = assumed.memory * gpu.memory * gpus - 1.1 * weights
     sequences = max(1, min(most * gpus, int(room / kept)))
-    outside = 2.0 * (shape.active - shape.layers * shape.active_experts * shape.expert)
-    experts = 2.0 * shape.layers * shape.touched_experts(sequences) * shape.expert
-    moved = outside + experts + sequences * (shape.cache_per_token * length / 2 + 2 * shape.state)
-    slow = moved / (assumed.decode * gpu.bandwidth * gpus)
-    computed = sequences * shape.forward_flops(length) / (assumed.prefill * gpu.flops * gpus)
     return Serving(
-        gpus=gpus, weights=weights, sequence=kept, sequences=sequences, written=sequences / max(slow, computed),
+        gpus=gpus, weights=weights, sequence=kept, sequences=sequences, written=writing(shape, gpu, gpus, sequences, length, assumed),
         read=assumed.prefill * gpu.flops * gpus / shape.forward_flops(length),
     )  # fmt: skip

@@ -1,10 +1,12 @@
 """The plan of a recipe on so many GPUs: tables of lines, each with its value and the formula that gives it."""
 
+import math
 from collections.abc import Iterator
 
 import msgspec
 
 from openhorizon.config import GrpoStage, Recipe, SftStage
+from openhorizon.errors import ConfigError
 from openhorizon.planning.hardware import (
     GB,
     Assumptions,
@@ -13,6 +15,7 @@ from openhorizon.planning.hardware import (
     serving,
     training_fit,
     training_memory,
+    writing,
 )
 from openhorizon.planning.shape import Shape
 from openhorizon.records import Record
@@ -127,16 +130,25 @@ def _hours(
     recipe: Recipe, shape: Shape, gpu: Gpu, gpus: int, tokens: dict[str, float], mean: float, fleet: Serving, assumed: Assumptions
 ) -> Table:  # fmt: skip
     serve = max(fleet.gpus, int(gpus * assumed.serving) // fleet.gpus * fleet.gpus)
-    train = max(1, gpus - serve)
+    train = gpus - serve
+    if train < 1:
+        raise ConfigError(
+            f"a server takes {fleet.gpus} {gpu.name}, and one more is needed to train: give --gpus {fleet.gpus + 1} or more"
+        )
     everyone = max(fleet.gpus, gpus // fleet.gpus * fleet.gpus)
 
     def learn(count: float, length: float, on: int, passes: float = 1.0) -> float:
         """Hours of training on `count` tokens, `passes` in units of forward and backward."""
         return 3 * passes * count * shape.forward_flops(length) / (assumed.mfu * gpu.flops * on) / 3600
 
-    def play(count: float, on: int) -> float:
-        """Hours of playing attempts of `count` tokens in all."""
-        written = count * assumed.written / fleet.written
+    def places(on: int, together: float) -> int:
+        """Attempts at once on each server, of `together` in a step: a step ends before the next one is played."""
+        return max(1, min(fleet.sequences, recipe.rollout.concurrency, math.ceil(together * fleet.gpus / on)))
+
+    def play(count: float, on: int, together: float = math.inf) -> float:
+        """Hours of playing attempts of `count` tokens in all, `together` of them in a step."""
+        each = fleet.sequences if together == math.inf else places(on, together)
+        written = count * assumed.written / writing(shape, gpu, fleet.gpus, each, mean, assumed)
         read = count * (1 - assumed.written) / fleet.read
         return (written + read) / assumed.busy / (on / fleet.gpus) / 3600
 
@@ -181,12 +193,13 @@ def _hours(
         attempts = stage.steps * stage.prompts * stage.group
         drawn = attempts * (assumed.redrawn if stage.dynamic_sampling else 1) + stage.tasks * stage.tries
         length = tokens[name]
-        played = play(drawn * length, serve)
+        together = stage.prompts * stage.group
+        played = play(drawn * length, serve, together)
         passes = stage.epochs + (1 / 3 if stage.kl else 0)
         learnt = learn(attempts * length, length, train, passes)
         given = stage.steps * handover
         said = (
-            f"played {played:.3g} h ({drawn:,.0f} attempts of {length:,.0f}, {serve} GPUs), learnt {learnt:.3g} h "
+            f"played {played:.3g} h ({drawn:,.0f} attempts of {length:,.0f}, {places(serve, together)} a server, {serve} GPUs), learnt {learnt:.3g} h "
             f"({'with the reference, ' if stage.kl else ''}{train} GPUs), weights handed over {given:.3g} h; "
         )
         if stage.staleness:
@@ -204,11 +217,12 @@ def _hours(
         step = sum(c * tokens[d] for d, c in counts.items())
         count = own.student_tokens / assumed.written if own.student_tokens else own.steps * step
         length = step / max(1, sum(counts.values()))
-        played, learnt = play(count, serve), learn(count, length, train)
+        together = sum(counts.values())
+        played, learnt = play(count, serve, together), learn(count, length, train)
         scored = count / fleet.read / (serve / fleet.gpus) / 3600
         given = count / step * handover if step else 0.0
         yield line("distillation", played + scored + learnt + given, (
-            f"played {played:.3g} h + scored by teachers {scored:.3g} h ({serve} GPUs) + learnt {learnt:.3g} h ({train} GPUs), "
+            f"played {played:.3g} h ({places(serve, together)} a server) + scored by teachers {scored:.3g} h ({serve} GPUs) + learnt {learnt:.3g} h ({train} GPUs), "
             f"weights handed over {given:.3g} h, {count / 1e9:.3g}B tokens"
         ))  # fmt: skip
 

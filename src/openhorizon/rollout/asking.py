@@ -25,6 +25,9 @@ class Patience:
 ROUNDING = 1e-4  # nats above 0 that a log-probability may be computed to
 
 
+CLOCK_S = 0.001  # that an event loop's timer may be early
+
+
 class OutOfTime(Exception):
     """The attempt's own wall clock has run out within a call."""
 
@@ -60,9 +63,10 @@ async def asked(
         except EngineError as error:
             broken = error
         except TimeoutError:
-            if bound == left:
+            if asyncio.get_running_loop().time() >= until - CLOCK_S:
                 raise OutOfTime from None
-            broken = EngineError(f"{engine.policy} did not answer within {bound:g} s at turn {request.turn}")
+            within = f" within {bound:g} s" if bound != math.inf else " in time"
+            broken = EngineError(f"{engine.policy} did not answer{within} at turn {request.turn}")
         except Exception as error:  # an engine's own bug is the engine's failure, not the model's
             broken = EngineError(f"{engine.policy}: {type(error).__name__}: {error}")
             broken.__cause__ = error

@@ -14,7 +14,7 @@ from openhorizon.records import (
     Verdict,
 )
 from openhorizon.rollout.loop import Loop
-from openhorizon.rollout.observing import close
+from openhorizon.rollout.observing import aside, close
 from openhorizon.rollout.play import Play
 
 
@@ -56,7 +56,10 @@ async def attempt(
         loop = Loop(name, task, domain, play, domain.open(task, play.resources), prompt, turns, seed, journal)
         status, reason, answer = await loop.run()
         done = trajectory(status, reason, answer)
-        judged = Judged(trajectory=done, verdict=_verdict(task, domain, done, loop.env, play.patience.tries))
+        # full-size verifiers run programs, and may take minutes
+        verify = (task, domain, done, loop.env, play.patience.tries)
+        verdict = _verdict(*verify) if play.size == "mini" else await aside(loop.env, _verdict, *verify)
+        judged = Judged(trajectory=done, verdict=verdict)
         if journal is not None:
             journal.end(judged)
         return judged

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from openhorizon.domains.domain import Domain
@@ -93,6 +93,16 @@ def _group(task: Task, attempts: list[asyncio.Task[Judged | Trajectory]], play: 
         aborted=tuple(r for r in results if isinstance(r, Trajectory)),
         cut=tuple(f"{task.id}@{play.engine.policy}/{n}" for n, r in enumerate(results) if r is None),
     )
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def named(aborted: Sequence[Trajectory]) -> str:
+    """Aborted attempts, each with what broke."""
+    return listed([f"{t.id} ({t.reason})" for t in aborted], most=3)
 
 
 def play_experts(tasks: Iterable[Task], domain: Domain, play: Play, *, seed: int = 0) -> list[Group]:

@@ -38,6 +38,7 @@ from openhorizon.rollout.folding import (
 from openhorizon.rollout.journal import Journal, Step
 from openhorizon.rollout.observing import (
     after,
+    aside,
     close,
     replied,
     reply_of,
@@ -48,6 +49,7 @@ from openhorizon.rollout.observing import (
 )
 from openhorizon.rollout.play import Play
 
+GRACE_S = 120.0  # wall seconds beyond the attempt's own that a last call may take
 ANSWER_ROOM = 512  # tokens that a last call leaves for the answer, where the budget of a response is not less
 
 Ended = tuple[Status, str, str]  # status, reason, answer
@@ -100,7 +102,9 @@ class Loop:
                 added = self._next(step)
             self.ids = self.ids.extended(added)
             if self.folds < self.limits.folds and len(self.turns) > 1 and self.narrow:
-                added = self._fold()
+                # a model that is asked for the digest may take its time
+                asks = self.play.resources.ask is not None
+                added = await aside(self.env, self._fold) if asks else self._fold()
             elif self.restarts < self.limits.restarts and self.turns and self.narrow:
                 added = self._restart()
             if self.room <= 0:
@@ -299,7 +303,7 @@ class Loop:
     def last_call(self) -> str:
         return self.domain.last_call if self.play.size != "mini" else ""
 
-    async def _written(self, left_s: float = math.inf) -> tuple[Completion, Message]:
+    async def _written(self, left_s: float) -> tuple[Completion, Message]:
         """The policy's next message, in the context too."""
         room = min(self.limits.response_tokens, self.room)
         request = Request(
@@ -327,7 +331,12 @@ class Loop:
                 break
         if self.room <= 0:
             return Status.TRUNCATED, f"{reason}; no room to ask for the answer", ""
-        completion, message = await self._written()
+        try:
+            completion, message = await self._written(
+                max(0.0, self.left) + GRACE_S if self.limits.seconds else math.inf
+            )
+        except OutOfTime:
+            return Status.TRUNCATED, f"{reason}; the answer asked for did not come in time", ""
         self.turns.append(turn_of(added, completion, message, (), None, None, fresh=fresh))
         if completion.finish == "length":
             return Status.TRUNCATED, f"{reason}; the answer asked for was cut off", ""

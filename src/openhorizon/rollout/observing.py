@@ -1,16 +1,40 @@
 """What stands between two model calls: a turn's tool calls run, its verdict, and whether their state can be had again."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from openhorizon.domains.domain import Domain
 from openhorizon.errors import InfrastructureError
 from openhorizon.records import Completion, Limits, Message, Task, ToolCall, ToolResult, Turn, Verdict
 from openhorizon.rollout.journal import Step
 
+T = TypeVar("T")
+
+
+# not the event loop's own threads: a loop that ends waits for those, so that one slow program would hold up a batch that is cut
+_THREADS = ThreadPoolExecutor(64, thread_name_prefix="attempt")
+_AT: "dict[int, Future[Any]]" = {}  # an environment's id -> what runs on it aside
+
+
+async def aside(env: object, function: Callable[..., T], *args: Any) -> T:
+    """What the function returns or raises, run in a thread. Whoever gives up does not end it: see `close`."""
+    future = _THREADS.submit(function, *args)
+    _AT[id(env)] = future
+    future.add_done_callback(lambda _: _AT.pop(id(env), None))
+    return await asyncio.wrap_future(future)
+
 
 def close(env: object) -> None:
-    if env is not None and hasattr(env, "close"):
+    """Let go of the environment, when nothing runs on it any more."""
+    if env is None or not hasattr(env, "close"):
+        return
+    running = _AT.get(id(env))
+    if running is None:
         env.close()  # type: ignore[attr-defined]
+    else:
+        running.add_done_callback(lambda _: env.close())  # type: ignore[attr-defined]
 
 
 def stateless(env: object) -> bool:
@@ -37,7 +61,7 @@ def after(results: tuple[ToolResult, ...], reply: str | None) -> list[Message]:
 async def replied(domain: Domain, env: object, text: str) -> str | None:
     """The simulated user's reply; None ends the attempt."""
     if domain.replies_wait(env):
-        return await asyncio.to_thread(domain.reply, env, text)
+        return await aside(env, domain.reply, env, text)
     return domain.reply(env, text)
 
 
@@ -48,7 +72,7 @@ async def results_of(
     results = []
     for call in message.calls[: max(0, limits.tool_calls - spent)]:
         if domain.waits(env, call):
-            results.append(await asyncio.to_thread(_guarded, domain, env, call))
+            results.append(await aside(env, _guarded, domain, env, call))
         else:
             results.append(_guarded(domain, env, call))
     if message.malformed:

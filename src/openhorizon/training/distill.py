@@ -18,7 +18,7 @@ from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
 from openhorizon.errors import ConfigError, EngineError
 from openhorizon.records import Limits, Task
-from openhorizon.rollout.batch import play_groups
+from openhorizon.rollout.batch import named, play_groups
 from openhorizon.rollout.play import Setting
 from openhorizon.training.aligning import align, scored, step_weights
 from openhorizon.training.checkpoint import load_checkpoint, save_checkpoint
@@ -61,7 +61,9 @@ def distill(
         play = setting.keeping(batch, step, lambda: fingerprint(student))
         chosen = prompts(tasks, plan, seed, step)
         mine = [(limited(t, domains[t.domain], plan), domains[t.domain]) for t in ranks.share(chosen)]
-        groups = asyncio.run(play_groups(mine, play, size=plan.group, seed=seed * 1_000_003 + step))
+        groups = asyncio.run(
+            play_groups(mine, play, size=plan.group, seed=seed * 1_000_003 + step, concurrency=policy.room)
+        )
         judged = [
             j for g in groups for j in g.judged if j.trajectory.turns
         ]  # TRUNCATED ones too, ABORTED never
@@ -89,6 +91,10 @@ def distill(
             own = [j.verdict.passed for j in judged if j.trajectory.domain == name]
             values[f"success/{name}"] = (float(sum(own)), float(len(own)))
         values["aborted"] = (float(unplayed + unscored), 1.0)
+        if unplayed:
+            watch.say(
+                f"step {step}: aborted, and not learnt from: {named([t for g in groups for t in g.aborted])}"
+            )
         optimiser.tokens += tokens
         norm = optimiser.step(_progress(plan, step, optimiser.tokens - tokens))
         logged = reduced(values, watch)

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import logging
 import math
 import random
 from collections.abc import Sequence
@@ -13,11 +14,11 @@ from openhorizon.chat.chat import Chat
 from openhorizon.config import GrpoPlan, GrpoStage
 from openhorizon.domains.domain import Domain
 from openhorizon.engines.engine import Sampling
-from openhorizon.errors import ConfigError
+from openhorizon.errors import ConfigError, EngineError
 from openhorizon.losses.grpo import GrpoTerms, group_advantages, grpo, process_advantages
 from openhorizon.losses.logprobs import token_logprobs
-from openhorizon.records import Group, Sample, Task
-from openhorizon.rollout.batch import play_groups
+from openhorizon.records import Group, Sample, Task, Trajectory
+from openhorizon.rollout.batch import listed, named, play_groups
 from openhorizon.rollout.play import Play, Setting
 from openhorizon.selfplay.rank import near_misses
 from openhorizon.training.ahead import Ahead, fresh
@@ -30,6 +31,8 @@ from openhorizon.training.rewards import process_score, reward
 from openhorizon.training.samples import exact_samples
 from openhorizon.training.sft import Watch
 from openhorizon.training.weights import token_mean
+
+LOG = logging.getLogger(__name__)
 
 
 def train_grpo(
@@ -60,7 +63,7 @@ def train_grpo(
     def draw(step: int) -> list[Group]:
         # attempts that outlive an update are several policies': no journal is of one, and none is kept
         play = batch if plan.staleness else setting.keeping(batch, step, lambda: fingerprint(model))
-        return draw_groups(tasks, domain, play, plan, seed, step, watch)
+        return draw_groups(tasks, domain, play, plan, seed, step, watch, policy.room)
 
     ahead = Ahead(draw, start, plan.steps, plan.staleness) if plan.staleness else None
     try:
@@ -124,7 +127,16 @@ def undecided(
     policy.load(model, 0)
     sampling = Sampling(temperature=stage.temperature, top_p=1.0, top_k=0)
     play = setting.keeping(setting.play(policy.engine, sampling, chat), "tries", lambda: fingerprint(model))
-    groups = asyncio.run(play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed))
+    groups = asyncio.run(
+        play_groups([(t, domain) for t in tasks], play, size=stage.tries, seed=seed, concurrency=policy.room)
+    )
+    broken = [t for g in groups for t in g.aborted]
+    if broken and not any(g.judged for g in groups):
+        raise EngineError(
+            f"{domain.name}: not one try could be played ({named(broken)}); run again to go on from the last checkpoint"
+        )
+    if broken:
+        LOG.warning("%s: tries that were aborted do not count: %s", domain.name, named(broken))
     if stage.hard:
         kept = [g.task for g in near_misses(groups, stage.hard).kept]
     else:
@@ -137,14 +149,18 @@ def undecided(
 
 
 def draw_groups(
-    tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int, watch: Watch
-) -> list[Group]:
+    tasks: Sequence[Task], domain: Domain, play: Play, plan: GrpoPlan, seed: int, step: int, watch: Watch,
+    concurrency: int = 64,
+) -> list[Group]:  # fmt: skip
     """The step's groups. With dynamic sampling, groups whose rewards are all equal give way to others, as long as
     `resample_rounds` allow. A straggler does not hold the step where the plan has `spare` or `deadline_s`: what was cut is
-    logged, and left out with its group."""
+    logged, and left out with its group; so is what was aborted, alone. EngineError: not one attempt could be played."""
     order = random.Random(f"{seed}/{step}").sample(range(len(tasks)), len(tasks))
     groups: list[Group] = []
-    round_of, late = plan.prompts + math.ceil(plan.spare * plan.prompts), 0
+    round_of = plan.prompts + math.ceil(plan.spare * plan.prompts)
+    late: list[str] = []
+    broken: list[Trajectory] = []
+    played = 0
     for n in range(plan.resample_rounds if plan.dynamic_sampling else 1):
         wanted = plan.prompts - len(groups)
         spare = math.ceil(plan.spare * wanted)
@@ -155,13 +171,24 @@ def draw_groups(
             play_groups(
                 [(tasks[i], domain) for i in chosen], play, size=plan.group, seed=seed * 1_000_003 + step,
                 wanted=wanted if spare else 0, deadline_s=plan.deadline_s,
+                concurrency=concurrency,
             )
         )  # fmt: skip
-        late += sum(len(g.cut) for g in drawn)
+        late += [name for g in drawn for name in g.cut]
+        broken += [t for g in drawn for t in g.aborted]
+        played += sum(len(g.judged) for g in drawn)
         drawn = [g for g in drawn if g.judged and not g.cut]  # part of a group would favour what is short
         groups += [g for g in drawn if not plan.dynamic_sampling or informative(g, plan)][:wanted]
     if late:
-        watch.log(step, {"cut": float(late)})
+        watch.log(step, {"cut": float(len(late))})
+        watch.say(f"step {step}: cut, and left out with their groups: {listed(late)}")
+    if broken:
+        if not played:
+            raise EngineError(
+                f"step {step}: not one attempt could be played ({named(broken)}); run again to go on from the last checkpoint"
+            )
+        watch.log(step, {"aborted": float(len(broken))})
+        watch.say(f"step {step}: aborted, and not learnt from: {named(broken)}")
     return groups
 
 

@@ -31,6 +31,7 @@ class Policy(Protocol):
 
     engine: Versioned
     same: bool
+    room: int  # attempts at once
 
     def load(self, model: nn.Module, version: int) -> None:
         """Turns are written by the model's weights from now on; `version` counts finished optimiser steps."""
@@ -42,7 +43,7 @@ class Policy(Protocol):
 class InPlace:
     """The very model that learns. Nothing may be played while it does."""
 
-    same = True
+    same, room = True, 64
 
     def __init__(self, model: nn.Module, chat: Chat, name: str) -> None:
         self._local = LocalEngine(model, chat, policy=name)
@@ -59,7 +60,7 @@ class InPlace:
 class Copied:
     """A copy in this process, which plays on while the model learns: one more set of weights in memory."""
 
-    same = False
+    same, room = False, 64
 
     def __init__(self, model: nn.Module, chat: Chat, name: str) -> None:
         self._copy = copy.deepcopy(model).eval().requires_grad_(False)
@@ -100,6 +101,7 @@ class Served:
             ranks or Ranks(),
             say,
         )
+        self.room = max(1, plan.concurrency * len(plan.urls) // self._ranks.world)
         self._lock = self._hold() if self._ranks.first else -1
         self._ranks.gather(None)  # the others wait for the first one's turn at the servers
         servers = Servers(plan.urls, concurrency=plan.concurrency, timeout_s=LOADING_S)

@@ -1,6 +1,6 @@
 """Engineering at full size: competitions for medals and coding problems with hidden tests."""
 
-from openhorizon.domains.domain import Domain
+from openhorizon.domains.domain import Domain, waits_in
 from openhorizon.domains.engineering.full.baselines import baselines
 from openhorizon.domains.engineering.full.cleanup import tidied
 from openhorizon.domains.engineering.full.expert import expert
@@ -34,4 +34,5 @@ FULL = Domain(
     tidy=tidied,
     digest=digest,
     tells_budget=True,
+    waits=waits_in("write_full_code", "patch_code", "execute_code", "execute_bash", "analyze"),
 )

@@ -142,8 +142,8 @@ def code(env: Bench, program: str) -> Observation:
 
 
 def waits(env: Bench, call: ToolCall) -> bool:
-    """Whether the call asks a service outside."""
-    return call.name == "scholar" and env.resources.scholar is not None
+    """Whether the call runs a program or asks a service outside."""
+    return call.name == code.name or (call.name == "scholar" and env.resources.scholar is not None)
 
 
 TOOLS = (search, visit, scholar, code)

@@ -1,6 +1,6 @@
 """Scientific agentic at full size: invented compounds, pockets, crystals and packages, and 33 tools over them."""
 
-from openhorizon.domains.domain import Domain
+from openhorizon.domains.domain import Domain, waits_in
 from openhorizon.domains.scientific_agentic.full.baselines import baselines
 from openhorizon.domains.scientific_agentic.full.laboratory import open_laboratory
 from openhorizon.domains.scientific_agentic.full.propose import LIMITS, propose
@@ -39,6 +39,7 @@ FULL = Domain(
     min_calls=3,
     verify_step=verify_step,
     baselines=baselines,
+    waits=waits_in("match_pattern", "run_python"),
 )
 
 __all__ = ["FULL"]
