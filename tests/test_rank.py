@@ -110,7 +110,7 @@ def test_a_stage_with_hard_keeps_near_misses(monkeypatch):
     almost = group("almost", attempt("b", passed=False, state=1.0, communication=1.0, goal=0.0, policy=1.0))
     mixed = group("mixed", attempt("a"), attempt("b", passed=False))
 
-    async def played(pairs, play, *, size, seed):
+    async def played(pairs, play, *, size, seed, concurrency):
         return [almost, mixed]
 
     monkeypatch.setattr(grpo, "play_groups", played)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import threading
 import time
 
 import pytest
@@ -40,6 +41,9 @@ PRE_TOKEN = regex.compile(
 )  # one token each for the tiny model
 
 
+ONE = threading.Lock()  # standard output is the process'
+
+
 class InProcess:
     """Runs programs that this test's own experts wrote in this process: hundreds of them in a second."""
 
@@ -47,7 +51,7 @@ class InProcess:
 
     def run(self, program, *, files={}, collect=(), seconds=10.0, memory_mb=1024):  # noqa: B006
         out = io.StringIO()
-        with contextlib.redirect_stdout(out):
+        with ONE, contextlib.redirect_stdout(out):
             exec(program, {})
         return Outcome(stdout=out.getvalue(), stderr="", exit_code=0)
 
