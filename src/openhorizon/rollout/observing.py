@@ -1,6 +1,7 @@
 """What stands between two model calls: a turn's tool calls run, its verdict, and whether their state can be had again."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,6 +17,16 @@ T = TypeVar("T")
 # not the event loop's own threads: a loop that ends waits for those, so that one slow program would hold up a batch that is cut
 _THREADS = ThreadPoolExecutor(64, thread_name_prefix="attempt")
 _AT: "dict[int, Future[Any]]" = {}  # an environment's id -> what runs on it aside
+
+
+def _after_fork() -> None:
+    """Threads stay behind in the parent."""
+    global _THREADS
+    _THREADS = ThreadPoolExecutor(64, thread_name_prefix="attempt")
+    _AT.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 async def aside(env: object, function: Callable[..., T], *args: Any) -> T:
